@@ -1,3 +1,4 @@
+from . import plots as plots
 from . import sklearn as sklearn
 from .api.head import Head as Head
 from .api.lake import Lake as Lake
@@ -10,6 +11,8 @@ from .encoders.registry import list_encoders as list_encoders
 from .encoders.verify import verify_encoder as verify_encoder
 from .errors import DamageWarning as DamageWarning
 from .errors import MatlakeError as MatlakeError
+from .maps.make import make_map as make_map
+from .maps.request import MapRequest as MapRequest
 from .materials.crystal import Crystal as Crystal
 from .materials.formula import Composition as Composition
 from .materials.formula import parse_formula as parse_formula
@@ -47,6 +50,8 @@ from .studies.matbench.request import MatbenchRequest as MatbenchRequest
 from .studies.transfer.configurations import TransferRequest as TransferRequest
 from .studies.transfer.evaluate import evaluate_transfer as evaluate_transfer
 
+__version__: str
+
 __all__ = [
     "Composition",
     "Crystal",
@@ -60,6 +65,7 @@ __all__ = [
     "Head",
     "Index",
     "Lake",
+    "MapRequest",
     "MatbenchRequest",
     "MatlakeError",
     "Progress",
@@ -80,11 +86,13 @@ __all__ = [
     "finetune",
     "import_table",
     "list_encoders",
+    "make_map",
     "open_encoder",
     "open_index",
     "open_lake",
     "parse_formula",
     "parse_structure",
+    "plots",
     "predict",
     "predict_dataset",
     "predict_structures",

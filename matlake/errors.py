@@ -198,3 +198,7 @@ class LeakageError(MatlakeError):
 
 class HeadError(MatlakeError):
     """A head is missing, damaged, or does not fit the encoder at hand."""
+
+
+class PlotError(MatlakeError):
+    """A plot cannot be drawn or saved: an unknown format, nothing to draw, a file that cannot be written."""

@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "dev": ("matminer",),
     "heads": _HEADS,
     "index": ("faiss",),
+    "map": ("plotly", "umap"),
     "matfold": ("MatFold",),
     "plots": _PLOTS,
     "quickstart": (*_HEADS, *_PLOTS),

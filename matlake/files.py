@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from matlake.platforms import on_windows, rename, sync
+
 
 @contextmanager
 def naming(place: Path | str) -> Iterator[None]:
@@ -37,8 +39,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with naming(path), part.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+            sync(file.fileno())
+        rename(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -47,38 +49,22 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 def fsync_file(path: Path) -> None:
     """Make the content of a file that another wrote last through a power loss."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    with path.open("r+b" if on_windows() else "rb") as file:  # Windows syncs what is open for writing alone
+        sync(file.fileno())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames and new names in a folder last through a power loss."""
+    """Make renames and new names in a folder last through a power loss.
+
+    Windows cannot open a folder: there the journal of NTFS keeps names in order, and the last ones may be lost.
+    """
+    if on_windows():
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def lock(descriptor: int, *, wait: bool) -> bool:
-    """Lock an open file or folder until it is closed.
-
-    Args:
-        descriptor: Of the file or folder.
-        wait: Whether to wait until no other process has it.
-
-    Returns:
-        Whether this process may go on: not if another has the lock, but always on a file system without locks.
-    """
-    import fcntl  # which Windows has not: encoding needs no lock
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def is_there(path: str | Path) -> bool:

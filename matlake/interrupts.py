@@ -9,8 +9,8 @@ as a crash.
 
 import contextlib
 import json
+import math
 import os
-import select
 import signal
 import sys
 import threading
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final, NoReturn
+
+from matlake.platforms import on_windows
 
 GRACE_S: Final = 5.0
 """Seconds for an interrupted command to clean up."""
@@ -30,7 +32,12 @@ _AGAIN_S: Final = 0.5
 
 HINT: Final = "run the same command again: embed, evaluate and imports of sources by name go on after what is done"
 
-_MESSAGES: Final = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminated: the terminal was closed"}
+_MESSAGES: Final = {
+    "SIGINT": "interrupted",
+    "SIGTERM": "terminated",
+    "SIGHUP": "terminated: the terminal was closed",
+    "SIGBREAK": "terminated: Ctrl-Break, or the console was closed",  # of Windows, as SIGHUP is of the others
+}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -73,7 +80,8 @@ def stop_at_signals(report: Callable[[str, str], None] | None = None) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _note)
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    if not on_windows():  # there a pipe cannot be set so, and need not
+        os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
     sys.unraisablehook = _unraisable
@@ -172,21 +180,24 @@ def _note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a han
 
 def _watch(reader: int) -> None:
     """End the process when it does not end by itself, or when it is interrupted again."""
-    began, first = 0.0, 0
+    began, first = -math.inf, 0
     while True:
-        left = max(0.0, began + GRACE_S - time.monotonic()) if first else None
-        if not select.select([reader], [], [], left)[0]:
-            if not _state.held:
-                _end(first)
-            first = 0
-            continue
         number = os.read(reader, 1)[0]
         if _state.held or not _is_ours(number):
             continue
-        if not first:
+        passed = time.monotonic() - began
+        if passed > GRACE_S:
             began, first = time.monotonic(), number
-        elif time.monotonic() - began > _AGAIN_S:
+            grace = threading.Timer(GRACE_S, _end_unless_held, (first,))
+            grace.daemon = True
+            grace.start()
+        elif passed > _AGAIN_S:
             _end(first)
+
+
+def _end_unless_held(number: int) -> None:
+    if not _state.held:
+        _end(number)
 
 
 def _is_ours(number: int) -> bool:

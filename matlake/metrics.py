@@ -1,9 +1,10 @@
 """Errors of predictions, their bootstrap intervals, and the baseline that any model has to beat."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from itertools import islice
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ FLIPS: Final = 10_000
 """Random flips of signs in a test: p-values end at one in so many."""
 
 _BLOCK: Final = 500  # random signs drawn at once: bounds the memory
+_BLOCK_COUNTS: Final = 250_000  # of rows in resamples that are measured at once: likewise
 _BINS: Final = 10
 _LEAST_PROBABILITY: Final = 1e-12
 """A class that was called impossible and is found costs a finite loss."""
@@ -113,8 +115,14 @@ def log_loss(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
         y: float64 [n], 0 or 1.
         predicted: float64 [n], probabilities of 1.
     """
+    return float(np.mean(_log_losses(y, predicted)))
+
+
+def _log_losses(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return minus the natural logarithm of the probability [n] that each right class was given."""
     right = np.where(y > 0.0, predicted, 1.0 - predicted)
-    return float(-np.mean(np.log(np.maximum(right, _LEAST_PROBABILITY))))
+    losses: NDArray[np.float64] = -np.log(np.maximum(right, _LEAST_PROBABILITY))
+    return losses
 
 
 def roc_auc(y: NDArray[np.float64], scores: NDArray[np.float64]) -> float | None:
@@ -188,12 +196,6 @@ class GroupBootstrap:
         _, self._group, self._sizes = np.unique(groups, return_inverse=True, return_counts=True)
         self._seed, self.resamples = seed, resamples
 
-    def rows(self) -> Iterator[NDArray[np.intp]]:
-        """Return the rows of one resample after the other, int [m] each."""
-        members = np.argsort(self._group, kind="stable")
-        for counts in self._counts():
-            yield np.repeat(members, np.repeat(counts, self._sizes))
-
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of values float64 [n] in each resample, float64 [``resamples``]."""
         sums = np.bincount(self._group, weights=values)
@@ -205,8 +207,19 @@ class GroupBootstrap:
 
         Draws are not kept: for many rows they would be gigabytes.
         """
-        sums = np.stack([np.bincount(self._group, weights=each) for each in values])
-        return np.array([(sums @ counts) / (self._sizes @ counts) for counts in self._counts()])
+        sums = np.stack([np.bincount(self._group, weights=each) for each in values], axis=1)
+        return np.concatenate([(counts @ sums) / (counts @ self._sizes)[:, None] for counts in self._blocks()])
+
+    def row_counts(self) -> Iterator[NDArray[np.float64]]:
+        """Return how often each row is in each of several resamples, float64 [b, n], until all resamples were given."""
+        for counts in self._blocks():
+            yield counts[:, self._group]
+
+    def _blocks(self) -> Iterator[NDArray[np.float64]]:
+        """Return ``_counts`` of several resamples at a time, float64 [b, groups]."""
+        counts, most = self._counts(), max(_BLOCK_COUNTS // len(self._group), 1)
+        while block := [*islice(counts, most)]:
+            yield np.array(block, dtype=np.float64)
 
     @cached_property
     def _drawn(self) -> NDArray[np.float64]:
@@ -246,15 +259,133 @@ def bootstrap(
         predicted: float64 [n].
         groups: [n], composition of each row.
         seed: Of the draws.
-        measured: Gives the metrics.
+        measured: Gives the metrics: ``measure`` or ``measure_probabilities``.
 
     Returns:
         The interval of each metric that has a value in all resamples.
     """
-    resamples = enough_resamples(len(y))
-    found = [asdict(measured(y[rows], predicted[rows])) for rows in GroupBootstrap(groups, seed, resamples).rows()]
-    columns = {name: [one[name] for one in found] for name in found[0]}
-    return {name: [*percentile_interval(values)] for name, values in columns.items() if None not in values}
+    resamples = GroupBootstrap(groups, seed, enough_resamples(len(y)))
+    values = measured_of_counts(y, predicted, resamples.row_counts(), probabilities=measured is measure_probabilities)
+    return {name: [*percentile_interval(of)] for name, of in values.items() if not np.isnan(of).any()}
+
+
+def measured_of_counts(
+    y: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    counts: Iterable[NDArray[np.float64]],
+    *,
+    probabilities: bool,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics of many resamples: those of ``measure`` on the rows as often as each resample has them.
+
+    Rows are sorted once; the ranks and the quantile of a resample then come from how often it has each, all at once.
+
+    Args:
+        y: float64 [n], true values.
+        predicted: float64 [n].
+        counts: How often each resample has each row, float64 [b, n], some resamples at a time.
+        probabilities: Whether the metrics of ``measure_probabilities`` are wanted.
+
+    Returns:
+        float64 [all resamples] by the name of the metric, NaN where ``Metrics`` has None.
+    """
+    error, truth, guess = np.abs(predicted - y), _Ranked.of(y), _Ranked.of(predicted)
+    by_error = np.argsort(error)
+    found: list[dict[str, NDArray[np.float64]]] = []
+    for drawn in counts:
+        rows = drawn.sum(axis=1)
+        squared = drawn @ error**2 / rows
+        from_mean = y - (drawn @ y / rows)[:, None]
+        spread = np.einsum("bn,bn,bn->b", drawn, from_mean, from_mean) / rows
+        (ranks, vary), (guess_ranks, guess_vary) = truth.ranks(drawn), guess.ranks(drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = np.where(vary, 1.0 - squared / spread, np.nan)
+            spearman = np.where(vary & guess_vary, _correlations(drawn, ranks, guess_ranks), np.nan)
+        one = {
+            "mae": drawn @ error / rows,
+            "rmse": np.sqrt(squared),
+            "r2": r2,
+            "q95": _quantiles(error[by_error], drawn[:, by_error], 0.95),
+            "spearman": spearman,
+        }
+        found.append(one | _of_classes(y, predicted, drawn, guess_ranks) if probabilities else one)
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Values sorted once, whose ranks among any number of copies of each follow by adding up.
+
+    Attributes:
+        order: int [n], rows by ascending value.
+        starts: int [u], where in ``order`` each distinct value begins.
+        code: int [n], which distinct value each row has.
+    """
+
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    code: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Self:
+        """Sort values float64 [n]."""
+        _, starts, code = np.unique(np.sort(values), return_index=True, return_inverse=True)
+        order = np.argsort(values)
+        return cls(order, starts, code[np.argsort(order)])
+
+    def ranks(self, drawn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the mean rank of each row in resamples that have it so often, [b, n], and whether values vary, [b]."""
+        of_value = np.add.reduceat(drawn[:, self.order], self.starts, axis=1)
+        ranks = np.cumsum(of_value, axis=1) - (of_value - 1.0) / 2.0
+        return ranks[:, self.code], np.count_nonzero(of_value, axis=1) > 1
+
+
+def _correlations(drawn: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlation of ranks [b, n] and [b, n] in each resample, float64 [b]."""
+    middle = (drawn.sum(axis=1, keepdims=True) + 1.0) / 2.0
+    a, b = a - middle, b - middle
+    own, of_a, of_b = (np.einsum("bn,bn,bn->b", drawn, x, y) for x, y in ((a, b), (a, a), (b, b)))
+    correlations: NDArray[np.float64] = own / np.sqrt(of_a * of_b)
+    return correlations
+
+
+def _quantiles(values: NDArray[np.float64], drawn: NDArray[np.float64], q: float) -> NDArray[np.float64]:
+    """Return a quantile of ascending values float64 [n] in each resample, float64 [b], as ``numpy.quantile`` does."""
+    until = np.cumsum(drawn, axis=1)
+    place = q * (until[:, -1] - 1.0)
+    before = np.floor(place)
+    low = np.count_nonzero(until <= before[:, None], axis=1)
+    high = np.count_nonzero(until <= np.minimum(before + 1.0, until[:, -1] - 1.0)[:, None], axis=1)
+    quantiles: NDArray[np.float64] = values[low] + (values[high] - values[low]) * (place - before)
+    return quantiles
+
+
+def _of_classes(
+    y: NDArray[np.float64], predicted: NDArray[np.float64], drawn: NDArray[np.float64], ranks: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return what only probabilities have, of each resample, NaN where it has one class only.
+
+    Args:
+        y: float64 [n], 0 or 1.
+        predicted: float64 [n], probabilities of 1.
+        drawn: float64 [b, n], how often each resample has each row.
+        ranks: float64 [b, n], of the predictions in each resample.
+    """
+    yes = (y > 0.0).astype(np.float64)
+    said_yes = (predicted >= 0.5).astype(np.float64)  # noqa: PLR2004 - the more probable class
+    rows, n_yes = drawn.sum(axis=1), drawn @ yes
+    n_no = rows - n_yes
+    above = np.einsum("bn,bn,n->b", drawn, ranks, yes) - n_yes * (n_yes + 1.0) / 2.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        auc = above / (n_yes * n_no)
+        right = drawn @ (yes * said_yes) / n_yes + drawn @ ((1.0 - yes) * (1.0 - said_yes)) / n_no
+    both = (n_yes > 0) & (n_no > 0)
+    return {
+        "roc_auc": np.where(both, auc, np.nan),
+        "log_loss": drawn @ _log_losses(y, predicted) / rows,
+        "brier": drawn @ (predicted - y) ** 2 / rows,
+        "balanced_accuracy": np.where(both, right / 2.0, np.nan),
+    }
 
 
 def sign_flip_test(differences: NDArray[np.float64], groups: NDArray[np.str_], seed: int) -> float:

@@ -34,6 +34,20 @@ def as_list(given: Any) -> list[Any]:
     return list(given.to_pylist() if hasattr(given, "to_pylist") else given)  # an Arrow array iterates over scalars
 
 
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return what a user may have meant by a name that is not there: ``do you mean 'band_gap_eV'? ``, or nothing.
+
+    Args:
+        name: What was written.
+        names: What there is.
+    """
+    from difflib import get_close_matches
+
+    known = list(names)
+    found = [other for other in known if other.lower() == name.lower()] or get_close_matches(name, known, n=2)
+    return f"do you mean {' or '.join(map(repr, found))}? " if found else ""
+
+
 def several(given: Any) -> Any:
     """Return a list of a list, a tuple, a Series or an array of values; one value as it is.
 

@@ -1,8 +1,8 @@
 """Fixtures: the real samples, small lakes made from them, and one trained head."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from object_store import ObjectStore
 from object_store import object_store as running_object_store
+from quick_training import TRAINING, quicken
 from samples import GAPS, SHARED, temperature_series
 from small_networks import SMALL_SCHNET, export_small
 
@@ -19,40 +20,21 @@ from matlake.encoders.encoder import open_encoder
 from matlake.encoders.registry import RegisteredEncoder, find_encoder
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import parse_formula
-from matlake.plots.files import FORMATS
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
+from matlake.regress.regressors import MODELS
 
 ENCODER = "elemnet-oqmd-formation-energy"
 FEATURE = f"{ENCODER}@13"  # 128 wide: tests stay quick
-TRAINING = ("matlake.regress.heads.train", "matlake.regress.finetuning.finetune")
-DRAWING = (
-    "matlake.plots.error_by_distance",
-    "matlake.plots.parity",
-    "matlake.plots.reliability",
-    "matlake.regress.heads.plots",
-    "matlake.regress.finetuning.plots",
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def outlined_plots() -> Iterator[None]:
-    """Let training in this process build its figures and write no pictures: matplotlib takes 40 % of the time for that.
-
-    ``tests/plots``, the command line and tests that ask for ``rendered_plots`` write them.
-    """
-
-    def outlined(*arguments: Any) -> dict[str, bytes]:
-        with pytest.MonkeyPatch.context() as patch:
-            for module in DRAWING:
-                patch.setattr(f"{module}.figure_files", lambda _, name: {f"{name}.{ending}": b"" for ending in FORMATS})
-            return draw_plots(*arguments)
-
+def quick_training() -> Iterator[None]:
+    """Let training in this process build its figures and write no pictures, and compare heads with a small forest."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in TRAINING:
-            patch.setattr(f"{module}.draw_plots", outlined)
+        quicken(patch)
         yield
 
 
@@ -61,6 +43,12 @@ def rendered_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training write its pictures."""
     for module in TRAINING:
         monkeypatch.setattr(f"{module}.draw_plots", draw_plots)
+
+
+@pytest.fixture
+def whole_forest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training compare heads with the forest that users get."""
+    monkeypatch.setattr("matlake.regress.heads.baselines.MODELS", MODELS)
 
 
 @pytest.fixture(scope="session")
@@ -105,12 +93,18 @@ def band_gaps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def lake(tmp_path: Path, band_gaps: Path) -> matlake.Lake:
-    """A lake with one dataset, ``gaps``, and nothing embedded."""
-    opened = matlake.open_lake(tmp_path / "lake", create=True)
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory, band_gaps: Path) -> matlake.Lake:
+    """A lake with one dataset, ``gaps``, and nothing embedded, which nobody writes to."""
+    opened = matlake.open_lake(tmp_path_factory.mktemp("imported") / "lake", create=True)
     matlake.import_table(opened, band_gaps, "gaps")
     return opened
+
+
+@pytest.fixture
+def lake(imported: matlake.Lake, tmp_path: Path) -> matlake.Lake:
+    """A copy of it."""
+    return matlake.open_lake(shutil.copytree(imported.path, tmp_path / "lake"))
 
 
 @pytest.fixture(scope="session")

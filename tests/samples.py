@@ -42,10 +42,10 @@ def temperature_series() -> pa.Table:
 
 
 class Cli:
-    """Runs ``matlake`` in a process of its own, on one lake."""
+    """Runs ``matlake`` in a process of its own, on one lake, after some Python that is to change it."""
 
-    def __init__(self, lake: Path) -> None:
-        self.lake = lake
+    def __init__(self, lake: Path, patch: str = "") -> None:
+        self.lake, self.patch = lake, patch
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         return self.run(*arguments, code=code).stdout
@@ -54,7 +54,7 @@ class Cli:
         return self.run(*arguments, code=code).stderr
 
     def run(self, *arguments: str, code: int = 0) -> CompletedProcess[str]:
-        done = forked.run(["--lake", str(self.lake), *arguments])
+        done = forked.run(["--lake", str(self.lake), *arguments], self.patch)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done

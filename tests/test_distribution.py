@@ -1,5 +1,9 @@
-"""What is handed on: wheel and sdist hold the licences of all that is in them, and so does a lake."""
+"""What is handed on: wheel and sdist are whole, small, the same whoever builds them, and hold all licences.
 
+So does a lake.
+"""
+
+import os
 import subprocess
 import sys
 import tarfile
@@ -27,9 +31,63 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel and an sdist, built as a release is, without a network."""
     pytest.importorskip("hatchling", reason="needs the extra 'dev'")
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    build(ROOT, folder)
     return folder
+
+
+def build(source: Path, folder: Path, *what: str) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", *what, "--directory", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+
+
+def files_of_wheel(folder: Path) -> dict[str, int]:
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        return {one.filename: one.file_size for one in wheel.infolist()}
+
+
+def test_the_index_takes_both(distributions: Path) -> None:
+    pytest.importorskip("twine", reason="needs the extra 'dev'")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, distributions.iterdir())]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+    assert (done.returncode, done.stdout.count("PASSED")) == (0, 2), done.stdout + done.stderr
+
+
+def test_the_sdist_builds_the_same_wheel_to_the_byte(distributions: Path, tmp_path: Path) -> None:
+    (path,) = distributions.glob("*.tar.gz")
+    with tarfile.open(path) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    build(tmp_path / path.name.removesuffix(".tar.gz"), tmp_path / "again", "-t", "wheel")
+    (wheel,), (again,) = distributions.glob("*.whl"), (tmp_path / "again").glob("*.whl")
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(distributions: Path) -> None:
+    found = files_of_wheel(distributions)
+    package = {name for name in found if ".dist-info/" not in name}
+    there = (path for path in (ROOT / "matlake").rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    assert package == {path.relative_to(ROOT).as_posix() for path in there}
+    assert {"matlake/py.typed", "matlake/__init__.pyi", "matlake/serving/page/index.html"} <= package
+    assert {name.partition("/")[0].rpartition(".")[2] for name in set(found) - package} == {"dist-info"}
+
+
+def test_the_sdist_holds_what_the_wheel_is_made_of(distributions: Path) -> None:
+    (path,) = distributions.glob("*.tar.gz")
+    with tarfile.open(path) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert folders == {"matlake"}
+    beside = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "README.md", "SECURITY.md"}
+    beside |= {"PKG-INFO", "pyproject.toml"}
+    assert {name for name in names if "/" not in name} - {".gitignore"} == beside
+
+
+@pytest.mark.parametrize(("ending", "most_MB"), [("*.whl", 54), ("*.tar.gz", 54)])
+def test_both_are_small(distributions: Path, ending: str, most_MB: int) -> None:  # noqa: N803 - a unit
+    """Nearly all of it are weights of encoders, which do not compress."""
+    (path,) = distributions.glob(ending)
+    assert path.stat().st_size < most_MB * 1e6
 
 
 def test_the_wheel_has_all_licences(distributions: Path) -> None:

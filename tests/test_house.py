@@ -17,7 +17,20 @@ ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "matlake"
 
 SHARED = {
-    *("documents", "errors", "extras", "files", "interrupts", "metrics", "plugins", "progress", "reports", "sequences"),
+    *(
+        "documents",
+        "errors",
+        "extras",
+        "files",
+        "interrupts",
+        "locks",
+        "metrics",
+        "platforms",
+        "plugins",
+        "progress",
+        "reports",
+        "sequences",
+    ),
     "text_tables",
 }
 """Small files at the top of the house that every room may use, and that use none of the rooms."""
@@ -29,13 +42,14 @@ ROOMS = {
     "plots": {"materials"},
     "export": {"materials", "encoders", "networks", "plots"},
     "store": {"materials", "encoders"},
+    "maps": {"materials", "encoders", "store"},
     "regress": {"materials", "encoders", "store", "plots"},
-    "serving": {"materials", "encoders", "store", "plots", "regress"},
+    "serving": {"materials", "encoders", "store", "maps", "plots", "regress"},
     "studies": {"materials", "encoders", "networks", "plots", "export", "store", "regress"},
     "quickstart": {"materials", "encoders", "store", "plots", "regress"},
     "diagnosis": {"materials", "encoders", "networks", "store", "plots", "regress"},
     "api": {
-        *("materials", "encoders", "networks", "plots", "export", "store", "regress"),
+        *("materials", "encoders", "networks", "plots", "export", "store", "maps", "regress"),
         *("serving", "studies", "quickstart", "diagnosis"),
     },
     "sklearn": {"materials", "encoders", "store", "plots", "regress"},
@@ -51,7 +65,7 @@ DOORS = {
 
 LARGEST_ROOM, LARGEST_FOLDER, LONGEST_FILE = 0.35, 0.12, 500
 
-LIGHT = ("store", "encoders", "materials", "serving", "regress/prediction")
+LIGHT = ("store", "encoders", "materials", "maps", "serving", "regress/prediction")
 """The store and everything on the prediction path run on numpy, ONNX Runtime, DuckDB and pyarrow."""
 
 TRAINING = {"torch", "torch_geometric", "sklearn", "skl2onnx", "spox"}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import matlake
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -32,7 +34,7 @@ def cited(key: str) -> str:
 
 
 def test_the_citation_agrees_with_the_project() -> None:
-    assert cited("version") == PROJECT["version"]
+    assert cited("version") == matlake.__version__
     code, *third_parties = PROJECT["license"].split(" AND ")
     assert cited("license") == code
     assert third_parties  # weights and data in the package have licences of their own: NOTICE

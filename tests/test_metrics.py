@@ -1,7 +1,20 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from matlake.metrics import GroupBootstrap, bootstrap, mean_baseline, measure, percentile_interval
+from matlake.metrics import (
+    GroupBootstrap,
+    Measure,
+    bootstrap,
+    mean_baseline,
+    measure,
+    measure_probabilities,
+    measured_of_counts,
+    percentile_interval,
+)
+
+NUMBERS = {"mae", "rmse", "r2", "q95", "spearman"}
 
 
 def test_errors_are_those_of_the_textbook() -> None:
@@ -50,8 +63,38 @@ def test_the_baseline_knows_only_the_training_rows() -> None:
 def test_means_are_those_of_the_rows_drawn() -> None:
     values = np.random.default_rng(0).normal(size=30)
     draws = GroupBootstrap(np.repeat(["a", "b", "c"], [5, 10, 15]), seed=[1, 2], resamples=20)
-    assert draws.means(values) == pytest.approx([values[rows].mean() for rows in draws.rows()])
-    assert all(np.bincount(rows, minlength=30)[:5].min() == np.bincount(rows)[:5].max() for rows in draws.rows())
+    (counts,) = draws.row_counts()
+    assert counts.shape == (20, 30)
+    assert all(len(set(drawn[group])) == 1 for drawn in counts for group in (slice(5), slice(5, 15), slice(15, None)))
+    resampled = [values[np.repeat(np.arange(30), drawn.astype(int))] for drawn in counts]
+    assert draws.means(values) == pytest.approx([drawn.mean() for drawn in resampled])
+    assert draws.means_of_all(np.stack([values, 2 * values]))[:, 1] == pytest.approx(2 * draws.means(values))
+
+
+@pytest.mark.parametrize("measured", [measure, measure_probabilities])
+@pytest.mark.parametrize("rows", [2, 3, 60])
+def test_the_metrics_of_a_resample_are_those_of_its_rows(
+    measured: Measure, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repeated and equal values, groups of unequal sizes, and resamples in which nothing varies."""
+    monkeypatch.setattr("matlake.metrics._BLOCK_COUNTS", 7 * rows)  # several blocks, the last one shorter
+    generator = np.random.default_rng(rows)
+    classes = measured is measure_probabilities
+    y = (generator.random(rows) < 0.4).astype(float) if classes else generator.normal(size=rows).round(1)
+    predicted = generator.random(rows).round(1)
+    draws = GroupBootstrap(generator.integers(max(rows // 2, 2), size=rows), seed=0, resamples=200)
+    values = measured_of_counts(y, predicted, draws.row_counts(), probabilities=classes)
+    expected = []
+    for counts in (drawn for block in draws.row_counts() for drawn in block):
+        of = np.repeat(np.arange(rows), counts.astype(int))
+        expected.append(asdict(measured(y[of], predicted[of])))
+    assert len(expected) == 200
+    assert values.keys() == {
+        name for name, value in asdict(measured(y, predicted)).items() if classes or name in NUMBERS
+    }
+    for name, found in values.items():
+        wanted = np.array([one[name] for one in expected], dtype=float)
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_two_errors_are_compared_over_the_same_resamples() -> None:

@@ -15,6 +15,8 @@ from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from matlake.metrics import Metrics
     from matlake.regress.finetuning.result import FinetuneResult
     from matlake.regress.heads.compare import HeadComparison
@@ -250,6 +252,35 @@ class Head(Report):
         from matlake.regress.heads.report_files import write_report
 
         return write_report(self.lake, self.name, Path(output))
+
+    @overload
+    def plot(self, kind: str | None = None, *, ax: "Axes | None" = None, output: None = None) -> "Axes": ...
+    @overload
+    def plot(self, kind: str | None = None, *, ax: None = None, output: str | Path) -> list[Path]: ...
+    def plot(
+        self, kind: str | None = None, *, ax: "Axes | None" = None, output: str | Path | None = None
+    ) -> "Axes | list[Path]":
+        """Draw one of its plots, from its test rows, for a notebook or a paper.
+
+        Args:
+            kind: ``parity`` (of a yes/no property ``reliability``), ``error_by_distance``, ``coverage`` or
+                ``learning_curve``; by default the first.
+            ax: matplotlib axes to draw on; those of a new figure by default.
+            output: Write it to this file (.svg, .pdf, .png), or all plots in these formats to this folder.
+
+        Returns:
+            The axes; the paths where something is written.
+
+        Raises:
+            HeadError: It has no such plot, or is older than kept test rows.
+            PlotError: Another ending, or the file cannot be written.
+            MissingExtraError: matplotlib is not installed.
+        """
+        from matlake.regress.heads.plots import plot_head, write_plots
+
+        if output is not None:
+            return write_plots(self.lake, self.card.name, Path(output), kind)
+        return plot_head(self.lake, self.card.name, kind, ax)
 
     def calibrate(self, where: str, *, seed: int = 0) -> "RecalibrationResult":
         """Fit its intervals and expected errors to 20 or more labels of a new domain, and keep that in its card.

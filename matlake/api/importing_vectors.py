@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from matlake.api.searching import SearchedLake
+from matlake.api.mapping import MappedLake
 from matlake.progress import Progress, watched
 from matlake.sequences import as_list
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class VectorLake(SearchedLake):
+class VectorLake(MappedLake):
     """A lake that takes vectors."""
 
     def import_embeddings(

@@ -1,6 +1,5 @@
 """A lake in a notebook: each command is a method of the same name, which takes what a notebook holds."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +10,12 @@ from matlake.api.evaluations import Evaluations
 from matlake.api.head import Head
 from matlake.api.importing_vectors import VectorLake
 from matlake.api.listings import Datasets, Encoders, Heads
+from matlake.api.mapping import MappedLake
 from matlake.api.query_result import QueryResult
 from matlake.api.searching import SearchedLake
 from matlake.errors import LakeError
 from matlake.materials.crystal import MAX_ATOMS
+from matlake.platforms import usable_cores
 from matlake.progress import Progress, watched
 from matlake.sequences import as_list, split_names
 from matlake.store import lake as store
@@ -54,7 +55,7 @@ class Lake(VectorLake):
 
     def __dir__(self) -> list[str]:
         """Name what a notebook needs, for tab completion: not the folders and helpers of the store."""
-        return [*vars(Lake), *vars(VectorLake), *vars(SearchedLake), "connect", "path"]
+        return [*vars(Lake), *vars(VectorLake), *vars(MappedLake), *vars(SearchedLake), "connect", "path"]
 
     @property
     def datasets(self) -> Datasets:
@@ -394,7 +395,7 @@ class Lake(VectorLake):
         """
         from matlake.quickstart import quickstart
 
-        return quickstart(self.path, print, partial(watched, progress), os.cpu_count() or 1)
+        return quickstart(self.path, print, partial(watched, progress), usable_cores())
 
     def status(self) -> "Status":
         """Count what is in the lake."""

@@ -24,6 +24,8 @@ from matlake.store.storage.places import LakePath, lake_path
 from matlake.text_tables import Line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from matlake.api.registering import RegisterReport
     from matlake.encoders.verify import VerifyReport
     from matlake.export.pretraining.run_record import RunRecord
@@ -150,6 +152,13 @@ class Heads(Listing[Head]):
     def report(self, name: str, output: str | Path) -> Sequence[Path]:
         """Write all that is known of a head as one page; see ``Head.report``."""
         return self.show(name).report(output)
+
+    def plot(
+        self, name: str, kind: str | None = None, *, ax: "Axes | None" = None, output: str | Path | None = None
+    ) -> "Axes | Sequence[Path]":
+        """Draw one plot of a head on axes, or write it to a file, or all to a folder; see ``Head.plot``."""
+        head = self.show(name)
+        return head.plot(kind, ax=ax) if output is None else head.plot(kind, output=output)
 
     def compare(self, name: str, other: str, *, where: str | None = None, seed: int = 0) -> "HeadComparison":
         """Compare two heads of one property on the same rows, with a paired test."""

@@ -86,9 +86,11 @@ def register(
     present = _present(lake, written.name, may_replace=replace)
     uses = _uses(lake, written.name)
     sha256 = _digest(Path(onnx))
-    if sha256 not in uses.digests and uses.digests:
+    same_file = present is not None and present.sha256 == sha256
+    if not same_file and uses.digests - {sha256}:
         raise _used(written.name, uses, "replaced by another file")
-    mended = present if uses.digests else None
+    # heads from elsewhere may need another file than the lake has: that comes as a whole
+    mended = present if same_file and uses.digests else None
     if mended is not None:
         _check_same(mended, written, ("input", "input_parameters"), uses)
     version = written.version or (present.version + (present.sha256 != sha256) if present else 1)

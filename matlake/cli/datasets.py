@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from matlake.cli.completion import datasets
 from matlake.cli.main import json_option
 from matlake.cli.options import FILE, Command, option
 from matlake.cli.output import JsonOutput, Output
@@ -35,7 +36,7 @@ def list_command(lake: LakePath, output: Output) -> None:
 
 
 @datasets_command.command("show", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=datasets)
 @json_option
 @click.pass_obj
 def show_command(lake: LakePath, name: str, output: Output) -> None:
@@ -47,7 +48,7 @@ def show_command(lake: LakePath, name: str, output: Output) -> None:
 
 
 @datasets_command.command("delete", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=datasets)
 @option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @click.pass_obj
@@ -66,7 +67,7 @@ def delete_command(lake: LakePath, name: str, yes: bool, output: Output) -> None
 
 
 @datasets_command.command("rename", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=datasets)
 @click.argument("new_name")
 @json_option
 @click.pass_obj
@@ -79,7 +80,7 @@ def rename_command(lake: LakePath, name: str, new_name: str, output: Output) -> 
 
 
 @datasets_command.command("export", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=datasets)
 @option(
     "--output",
     "target",

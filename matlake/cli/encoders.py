@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from matlake.cli.completion import encoders
 from matlake.cli.main import EXIT_FAILED, EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
     ANY_PATH,
@@ -66,7 +67,7 @@ def list_command(lake: LakePath, output: Output) -> None:
 
 
 @encoders_command.command("show", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=encoders)
 @json_option
 @click.pass_obj
 def show_command(lake: LakePath, name: str, output: Output) -> None:
@@ -79,7 +80,7 @@ def show_command(lake: LakePath, name: str, output: Output) -> None:
 
 
 @encoders_command.command("verify", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=encoders)
 @json_option
 @click.pass_obj
 def verify_command(lake: LakePath, name: str, output: Output) -> int:
@@ -109,7 +110,7 @@ def register_command(lake: LakePath, onnx: Path, card: Path, name: str | None, r
 
 
 @encoders_command.command("delete", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=encoders)
 @option("--vectors", is_flag=True, help="Delete its vectors, too.")
 @json_option
 @click.pass_obj
@@ -222,9 +223,8 @@ def label_command(
     """
     from matlake.api.making_encoders import label
 
-    _check_table(table, dataset)
-    if table is None and dataset is None:
-        raise click.UsageError("name a TABLE, or --dataset NAME")
+    if (table is None) == (dataset is None):
+        raise click.UsageError("name a TABLE or --dataset NAME" + ", not both" * (table is not None))
     settings |= {} if max_atoms is None else {"max_atoms": max_atoms}
     with progress("labelling", "rows") as reporter:
         report = label(lake, reporter, data=table, dataset=dataset, output=file, **settings)

@@ -1,12 +1,13 @@
-"""The commands ``heads …``: list, show, compare, report on, recalibrate, delete and export trained heads."""
+"""The commands ``heads …``: list, show, compare, report on, plot, recalibrate, delete and export trained heads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from matlake.cli.completion import heads
 from matlake.cli.main import json_option
-from matlake.cli.options import FILE, PLACE, Command, option, seed_option
+from matlake.cli.options import ANY_PATH, FILE, PLACE, Command, option, seed_option
 from matlake.cli.output import Output
 from matlake.store.storage.places import LakePath
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("heads")
 def heads_command() -> None:
-    """List, show, compare, report on, recalibrate, delete and export trained heads."""
+    """List, show, compare, report on, plot, recalibrate, delete and export trained heads."""
 
 
 @heads_command.command("list", cls=Command)
@@ -36,7 +37,7 @@ def list_command(lake: LakePath, output: Output) -> None:
 
 
 @heads_command.command("show", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @json_option
 @click.pass_obj
 def show_command(lake: LakePath, name: str, output: Output) -> None:
@@ -73,7 +74,7 @@ def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
 
 
 @heads_command.command("delete", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @json_option
 @click.pass_obj
 def delete_command(lake: LakePath, name: str, output: Output) -> None:
@@ -86,7 +87,7 @@ def delete_command(lake: LakePath, name: str, output: Output) -> None:
 
 
 @heads_command.command("export", cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=heads)
 @option(
     "--output",
     "target",
@@ -108,8 +109,8 @@ def export_command(lake: LakePath, name: str, target: LakePath, output: Output) 
 
 
 @heads_command.command("compare", cls=Command)
-@click.argument("first", metavar="HEAD")
-@click.argument("second", metavar="OTHER")
+@click.argument("first", metavar="HEAD", shell_complete=heads)
+@click.argument("second", metavar="OTHER", shell_complete=heads)
 @option(
     "--where",
     metavar="SQL",
@@ -131,7 +132,7 @@ def compare_command(lake: LakePath, first: str, second: str, where: str | None, 
 
 
 @heads_command.command("report", cls=Command)
-@click.argument("name", metavar="HEAD")
+@click.argument("name", metavar="HEAD", shell_complete=heads)
 @option(
     "--output",
     "target",
@@ -150,8 +151,34 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
     output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
 
 
-@heads_command.command("calibrate", cls=Command)
+@heads_command.command("plot", cls=Command)
 @click.argument("name", metavar="HEAD")
+@option(
+    "--output",
+    "target",
+    type=ANY_PATH,
+    required=True,
+    help="Write to this file: .svg or .pdf with letters, .png with 300 dots per inch; or to this folder, in all three.",
+)
+@option(
+    "--kind",
+    metavar="KIND",
+    help="parity (of a yes/no property reliability), error_by_distance, coverage or learning_curve.  "
+    "[default: the first in a file, all in a folder]",
+)
+@json_option
+@click.pass_obj
+def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, output: Output) -> None:
+    """Draw plots of a head from its test rows, one column of a journal wide."""
+    from matlake.regress.heads.plots import write_plots
+    from matlake.store.lake import open_lake
+
+    written = write_plots(open_lake(lake), name, target, kind)
+    output.document({"head": name, "files": [str(path) for path in written]}, [f"wrote {path}" for path in written])
+
+
+@heads_command.command("calibrate", cls=Command)
+@click.argument("name", metavar="HEAD", shell_complete=heads)
 @option(
     "--where",
     required=True,

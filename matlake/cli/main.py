@@ -12,7 +12,7 @@ import click
 
 from matlake.cli.failures import explain
 from matlake.cli.options import PLACE
-from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note
+from matlake.cli.output import ConsoleOutput, JsonOutput, Output, note, prepare_streams
 from matlake.errors import DamageWarning
 from matlake.interrupts import hold, ignore_signals, stop_at_signals
 from matlake.store.storage.places import LakePath
@@ -31,6 +31,7 @@ COMMANDS = {
     "search": "search",
     "dedupe": "search",
     "diverse": "search",
+    "map": "map",
     "status": "lake",
     "check": "maintenance",
     "compact": "maintenance",
@@ -66,6 +67,19 @@ class LazyGroup(click.Group):
         return command
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's signature
+    """Print three versions; ``doctor`` has all others."""
+    if not value or ctx.resilient_parsing:
+        return
+    import platform
+
+    from matlake import __version__
+
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    click.echo(f"matlake {__version__}\n{python}, {platform.system()} {platform.release()}, {platform.machine()}")
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--lake",
@@ -81,7 +95,14 @@ class LazyGroup(click.Group):
     help="Compare every file with its digest before reading it, and leave out those that differ.  [default: if "
     "$MATLAKE_VERIFY is set]",
 )
-@click.version_option(package_name="matlake", message="matlake %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Print the versions of matlake and Python, and the system, as a bug report needs them.",
+)
 @click.pass_context
 def cli(ctx: click.Context, lake: LakePath, no_color: bool, verify: bool) -> None:  # noqa: ARG001 - matlake.cli.output looks at it
     """Embed materials databases, query them with SQL, and train regressors on them."""
@@ -127,6 +148,7 @@ def main() -> None:
     """
     output: Output = JsonOutput() if wants_json(sys.argv[1:]) else ConsoleOutput()
     warnings.showwarning = _show_warning
+    prepare_streams()
     try:
         stop_at_signals(output.error)
         threading.excepthook = _say_of_thread

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from matlake.cli.completion import OF_OPTIONS
 from matlake.errors import LakeError, MatlakeError
 from matlake.sequences import split_names
 from matlake.store.storage.places import LakePath, lake_path
@@ -94,6 +95,9 @@ class Option(click.Option):
         """Keep the section and the former names; lists may be given in several parts."""
         if settings.get("type") is names:
             settings |= {"multiple": True, "callback": _all_parts}
+        declared = arguments[0] if arguments else ()
+        complete = next((OF_OPTIONS[name] for name in declared if name in OF_OPTIONS), None)
+        settings.setdefault("shell_complete", complete)
         super().__init__(*arguments, **settings)
         self.show_default = True
         self.section = section

@@ -1,7 +1,9 @@
 """One interface for what a command prints, with a console and a JSON implementation; notes and progress on stderr."""
 
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import click
 
 from matlake.files import naming
 from matlake.interrupts import hold
+from matlake.platforms import is_utf8, on_windows
 from matlake.progress import Progress, terminal_bar
 from matlake.text_tables import printable
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _STDOUT: Final = "standard output"
+_ENCODING: Final = "PYTHONIOENCODING"
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 class Output(Protocol):
@@ -40,11 +45,12 @@ class JsonOutput:
         """Print the document."""
         hold()
         with naming(_STDOUT):
-            click.echo(json.dumps(document, ensure_ascii=False, default=str))
+            click.echo(json_text(json.dumps(document, ensure_ascii=False, default=str)))
 
     def error(self, message: str, hint: str) -> None:
         """Print ``{"error", "hint"}``."""
-        click.echo(json.dumps({"error": printable(message), "hint": printable(hint)}, ensure_ascii=False))
+        answer = {"error": printable(message), "hint": printable(hint)}
+        click.echo(json_text(json.dumps(answer, ensure_ascii=False)))
 
 
 class ConsoleOutput:
@@ -67,6 +73,28 @@ class ConsoleOutput:
         click.echo(f"error: {printable(message)}", err=True)
         if hint:
             click.echo(f"hint: {printable(hint)}", err=True)
+
+
+def prepare_streams() -> None:
+    """Let everything be printed: a question mark stands for a character that the encoding of a stream lacks.
+
+    On Windows a pipe or a file has the code page of the system, unless a variable of Python's names another encoding.
+    It gets UTF-8, as Python itself does from 3.15 on.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):  # a test's, or none
+            continue
+        if on_windows() and not stream.isatty() and _ENCODING not in os.environ:
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
+        if not is_utf8(stream.encoding):
+            stream.reconfigure(errors="replace")
+
+
+def json_text(text: str) -> str:
+    """Return JSON as it is printed: of ASCII alone where who reads it may not take it for UTF-8."""
+    if is_utf8(getattr(sys.stdout, "encoding", None)) and not on_windows():
+        return text
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _draw(table: "TextTable") -> None:

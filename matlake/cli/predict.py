@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from matlake.cli.completion import heads
 from matlake.cli.main import EXIT_SOME_ROWS_FAILED, json_option
 from matlake.cli.options import (
     ANY_PATH,
@@ -31,7 +32,7 @@ _of_the_lake = section("Rows")
 
 
 @click.command("predict", cls=Command)
-@click.argument("head")
+@click.argument("head", shell_complete=heads)
 @_predicted("--formula", "formulas", multiple=True, help="A chemical formula. Repeatable.")
 @_predicted(
     "--structure", "structures", type=ANY_PATH, multiple=True, help="A file of structures (CIF, POSCAR, …). Repeatable."

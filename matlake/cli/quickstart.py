@@ -1,12 +1,11 @@
 """The command ``quickstart``."""
 
-import os
-
 import click
 
 from matlake.cli.main import json_option
 from matlake.cli.options import Command
 from matlake.cli.output import JsonOutput, Output, note, progress
+from matlake.platforms import usable_cores
 from matlake.store.storage.places import LakePath
 
 
@@ -21,4 +20,4 @@ def quickstart_command(lake: LakePath, output: Output) -> None:
     from matlake.quickstart import quickstart
 
     say = note if isinstance(output, JsonOutput) else click.echo
-    output.document(quickstart(lake, say, progress, os.cpu_count() or 1), [])
+    output.document(quickstart(lake, say, progress, usable_cores()), [])

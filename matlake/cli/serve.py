@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from matlake.cli.completion import heads
 from matlake.cli.main import json_option
 from matlake.cli.options import AT_LEAST_ONE, FILE, Command, option, section
 from matlake.cli.output import Output, note
@@ -16,7 +17,7 @@ _limit = section("Limits of a request")
 
 
 @click.command("serve", cls=Command)
-@click.argument("heads", nargs=-1, required=True, metavar="HEAD…")
+@click.argument("heads", nargs=-1, required=True, metavar="HEAD…", shell_complete=heads)
 @option("--host", default="127.0.0.1", help="Listen at this address; 0.0.0.0 means all interfaces.")
 @option("--port", type=click.IntRange(0, 65535), default=8080, help="Listen at this port; 0 picks a free one.")
 @option(

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from matlake.cli.options import FILE, POSITIVE, Command, as_of_option, section
-from matlake.cli.output import ConsoleOutput, note, open_as_of
+from matlake.cli.output import ConsoleOutput, json_text, note, open_as_of
 from matlake.store.storage.places import LakePath
 
 _result = section("Result")
@@ -60,7 +60,8 @@ def sql_command(
     elif form is None or form == "table":
         ConsoleOutput().document({}, [result_table(result)])
     else:
-        click.echo(render(result, form).decode().rstrip("\n"))
+        text = render(result, form).decode().rstrip("\n")
+        click.echo(json_text(text) if form in ("json", "jsonl") else text)
 
 
 def file_format(target: Path, form: str | None) -> str:

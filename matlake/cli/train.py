@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from matlake.cli.completion import heads
 from matlake.cli.main import json_option
 from matlake.cli.options import (
     AT_LEAST_ONE,
@@ -125,7 +126,7 @@ def train_command(
 
 
 @click.command("finetune", cls=Command)
-@click.argument("head")
+@click.argument("head", shell_complete=heads)
 @option(
     "--where",
     "target_rows",

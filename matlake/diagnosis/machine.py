@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from matlake.diagnosis.checks import Check, State, caught, joined
+from matlake.platforms import free_memory, is_utf8, open_files_limit, usable_cores
 
 GIB: Final = 1 << 30
 _LEAST_MEMORY: Final = 2 * GIB
@@ -34,35 +35,27 @@ def check_machine() -> list[Check]:
 
 
 def _cores() -> Iterator[Check]:
-    cores = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    cores, usable = os.cpu_count() or 1, usable_cores()
     yield Check("cores", State.OK, f"{usable}" if usable == cores else f"{usable} of {cores} may be used")
 
 
 def _memory() -> Iterator[Check]:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    available = (int(line.split()[1]) << 10 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:"))
-    limit = next((int(line) for line in _lines("/sys/fs/cgroup/memory.max") if line.isdigit()), total)
-    free = min(next(available, total), limit)
-    text = f"{min(total, limit) / GIB:.1f} GiB, {free / GIB:.1f} GiB free"
+    from matlake.store.limits import available_memory  # needs packages that may be missing
+
+    total = available_memory()
+    free = min(free_memory(), total)
+    text = f"{total / GIB:.1f} GiB, {free / GIB:.1f} GiB free"
     if free < _LEAST_MEMORY:
         yield Check("memory", State.WARNING, text, "close other programs: training may need 2 GiB")
     else:
         yield Check("memory", State.OK, text)
 
 
-def _lines(path: str) -> list[str]:
-    """Return the lines of a file of the system; none where there is no such file."""
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
-
-
 def _open_files() -> Iterator[Check]:
-    import resource  # not on Windows
-
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    found = open_files_limit()
+    if found is None:
+        return
+    limit, most = found
     if 0 <= limit < _LEAST_FILES:
         hint = f"ulimit -n {_LEAST_FILES}" if most < 0 or most >= _LEAST_FILES else "ask for a higher limit"
         yield Check("open files", State.WARNING, f"at most {limit}", hint)
@@ -84,7 +77,7 @@ def _threads() -> Iterator[Check]:
 
 def _encoding() -> Iterator[Check]:
     encodings = {sys.getfilesystemencoding(), getattr(sys.stdout, "encoding", None) or "utf-8"}
-    if all(encoding.lower().replace("-", "") == "utf8" for encoding in encodings):
+    if all(map(is_utf8, encodings)):
         yield Check("text encoding", State.OK, "utf-8")
     else:
         yield Check("text encoding", State.WARNING, joined(sorted(encodings)), "set PYTHONUTF8=1")

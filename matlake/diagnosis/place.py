@@ -24,6 +24,9 @@ _TRIES: Final = 5
 _CLOCKS_APART_S: Final = 5.0
 
 _OTHER_PLACE: Final = "keep the lake on a local file system"
+_LONG_NAME: Final = 100 * "x"
+_LONG_PATHS: Final = "switch long paths on in Windows (LongPathsEnabled), or keep the lake close to the root of a drive"
+"""Paths of parts have up to 250 characters below the lake, and Windows takes 259 in all unless it is told otherwise."""
 
 
 def check_place(path: LakePath) -> list[Check]:
@@ -85,6 +88,10 @@ def _file_system(folder: Path) -> list[Check]:
         delta.create_table(own / "table", pa.schema([("x", pa.int64())]), [])
         fsync_folder(own)
         found.append(Check("file system", State.OK, f"takes a Delta table at {folder}"))
+        with caught(found, "long paths", State.WARNING, _LONG_PATHS):
+            deep = own.joinpath(*(_LONG_NAME for _ in range(3)))
+            deep.mkdir(parents=True)
+            (deep / "file").write_bytes(b"x")
     finally:
         shutil.rmtree(own, ignore_errors=True)
     return found

@@ -2,7 +2,9 @@
 
 import importlib.metadata
 import platform
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from matlake.diagnosis.checks import Check, State, caught, joined
@@ -21,6 +23,8 @@ _ENABLES: Final = {
     "train": "make encoders, fine-tune, heads that are networks",
     "matfold": "the splits of MatFold",
     "cloud": "lakes in buckets",
+    "index": "approximate search",
+    "ray": "embed on a Ray cluster",
 }
 _RUNTIMES: Final = ("cpu", "gpu")
 _SMALL: Final = "fractions"
@@ -38,9 +42,9 @@ def check_software() -> list[Check]:
         wanted = about["Requires-Python"] or ""
         fits = SpecifierSet(wanted).contains(platform.python_version(), prereleases=True)
         found.append(
-            Check("python", State.OK, platform.python_version())
+            Check("python", State.OK, _python())
             if fits
-            else Check("python", State.BROKEN, platform.python_version(), f"install Python {wanted}")
+            else Check("python", State.BROKEN, _python(), f"install Python {wanted}")
         )
         found.append(Check("matlake", State.OK, f"{about['Version']} on {platform.platform()}"))
         requirements = [Requirement(text) for text in importlib.metadata.requires(_PACKAGE) or []]
@@ -78,7 +82,19 @@ def _extras(requirements: "list[Requirement]") -> Iterator[Check]:
         elif wrong:
             yield Check(name, State.WARNING, f"{joined(wrong.values())} ({purpose})", f"{install} --upgrade")
         else:
-            yield Check(name, State.OK, purpose)
+            versions = joined(f"{r.name} {installed_version(r.name)}" for r in own if r.name != _PACKAGE)
+            yield Check(name, State.OK, f"{purpose}: {versions}")
+
+
+def _python() -> str:
+    """Return version and implementation of Python, and what kind of environment it is in."""
+    if (Path(sys.prefix) / "conda-meta").is_dir():
+        place = "a conda environment"
+    elif sys.prefix != sys.base_prefix:
+        place = "a virtual environment"
+    else:
+        place = "no environment of its own"
+    return f"{platform.python_version()} ({platform.python_implementation()}, in {place})"
 
 
 def installed_version(name: str) -> str | None:

@@ -13,6 +13,7 @@ from matlake.encoders.training_record import TrainingRecord
 from matlake.errors import EncoderError
 from matlake.files import write_whole
 from matlake.materials.graph_recipe import GraphRecipe
+from matlake.platforms import NOT_PORTABLE, is_portable
 
 CARD_FILE: Final = "card.json"
 MODEL_FILE: Final = "encoder.onnx"
@@ -325,3 +326,10 @@ def check_name(name: str) -> None:
     """Raise EncoderError unless a name is safe as a folder and an SQL view."""
     if not NAME_PATTERN.fullmatch(name):
         raise EncoderError(f"{name!r} is not an encoder name", "use lower-case letters, digits, '.', '_', '+' and '-'")
+
+
+def check_new_name(name: str) -> None:
+    """Raise EncoderError unless a name is one that a new encoder can have, on every system."""
+    check_name(name)
+    if not is_portable(name):
+        raise EncoderError(f"no folder can be named {name!r} on Windows", NOT_PORTABLE)

@@ -1,6 +1,5 @@
 """Engines: what does pieces of work in two stages, here or on other machines."""
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -8,6 +7,7 @@ from typing import Final, TypeVar
 from matlake.encoders.pipeline import run_stages
 from matlake.encoders.ray_pool import Opener, run_on_ray
 from matlake.errors import Hint, MatlakeError
+from matlake.platforms import usable_cores
 
 Work = TypeVar("Work")
 Made = TypeVar("Made")
@@ -64,7 +64,7 @@ class Engine:
         """
         if self.name == RAY:
             return self.run_on_ray(work, opener, device)
-        return run_stages(work, *stages, device=device, workers=self.workers or os.cpu_count() or 1)
+        return run_stages(work, *stages, device=device, workers=self.workers or usable_cores())
 
     def run_on_ray(self, work: Iterator[Work], opener: Opener[Work, Done], device: str = "cpu") -> Generator[Done]:
         """Take pieces of work through the stages on other machines; see ``run``."""

@@ -79,7 +79,7 @@ def loses_nothing(card: EncoderCard) -> bool:
 def has_int8_products() -> bool:
     """Say whether the processor has instructions for int8, as far as Linux lists them."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return False
     found = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}

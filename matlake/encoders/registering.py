@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from matlake.encoders.base import Arrays, Encoder
-from matlake.encoders.card import MODEL_FILE, EncoderCard, InputKind, Layer, write_card
+from matlake.encoders.card import CARD_FILE, MODEL_FILE, EncoderCard, InputKind, Layer, write_card
 from matlake.encoders.composition_encoder import CHARGE_NEUTRAL, FRACTIONS, CompositionEncoder
 from matlake.encoders.crystal_encoder import CrystalEncoder
 from matlake.encoders.reference import covered_materials, reference_materials
+from matlake.encoders.registry import licence_files
 from matlake.encoders.session import MAX_MODEL_BYTES, open_session
 from matlake.encoders.verify import Check, verify_encoder
 from matlake.encoders.written_cards import BRING_YOUR_OWN, check_layers
@@ -42,7 +43,7 @@ class Prepared:
 
     Attributes:
         card: The card as written.
-        folder: Holds ``encoder.onnx`` and ``card.json``.
+        folder: Holds ``encoder.onnx`` and ``card.json``, and the licence of an encoder that is registered again.
         checks: The clauses of the contract, and what was found.
     """
 
@@ -70,6 +71,9 @@ def prepared(onnx_file: str | Path, written: EncoderCard) -> Iterator[Prepared]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_whole(folder / MODEL_FILE, content)
+        if path.name == MODEL_FILE and (path.parent / CARD_FILE).exists():  # of an encoder, such as one of a head
+            for file, text in licence_files(path.parent).items():
+                write_whole(folder / file, text)
         sha256 = sha256_of(folder / MODEL_FILE)
         if written.sha256 not in ("", sha256):
             raise EncoderError(f"the card states the sha256 {written.sha256}, and {path} has {sha256}")

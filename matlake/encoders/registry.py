@@ -125,8 +125,7 @@ def find_encoder(name: str, lake_encoders: Path | EncoderFolders | None = None) 
     added = ENCODER_PLUGINS.find(name)
     if added is not None:
         return added
-    known = ", ".join(e.card.name for e in list_encoders(lake_encoders)) or "none"
-    raise unknown_encoder(name, known)
+    raise unknown_encoder(name, [e.card.name for e in list_encoders(lake_encoders)])
 
 
 def check_same_file(found: RegisteredEncoder, sha256: str) -> None:

@@ -1,10 +1,11 @@
 """Encoders of earlier versions that this one does not ship, or ships with another file: where their files come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from matlake.errors import Hint, UnknownEncoderError
+from matlake.sequences import closest
 
 RELEASED: Final[Mapping[str, Mapping[str, str]]] = {
     "0.1.0": {
@@ -64,7 +65,7 @@ def last_release(name: str, sha256: str | None = None) -> Release | None:
     return None
 
 
-def unknown_encoder(name: str, known: str) -> UnknownEncoderError:
+def unknown_encoder(name: str, known: Sequence[str]) -> UnknownEncoderError:
     """Return the error for a name that no encoder has here.
 
     Args:
@@ -73,5 +74,7 @@ def unknown_encoder(name: str, known: str) -> UnknownEncoderError:
     """
     release = last_release(name)
     if release is None:
-        return UnknownEncoderError(f"no encoder named {name!r}", f"known encoders: {known}")
+        return UnknownEncoderError(
+            f"no encoder named {name!r}", f"{closest(name, known)}known encoders: {', '.join(known) or 'none'}"
+        )
     return UnknownEncoderError(f"no encoder named {name!r} here: {release.said}", release.hint)

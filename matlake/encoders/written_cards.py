@@ -4,13 +4,14 @@ What is left out follows from the graph or from the file, or has a default that 
 elements, licence and training data are never guessed.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.documents import DIGEST, EditedError, from_document, opened, read_json
+from matlake.documents import DIGEST, EditedError, from_document, opened, parse_json, read_json
 from matlake.encoders.card import (
     ALL_LAYERS,
     DESCRIPTORS,
@@ -22,7 +23,7 @@ from matlake.encoders.card import (
     Layer,
     Precision,
     Target,
-    check_name,
+    check_new_name,
 )
 from matlake.encoders.training_record import TrainingRecord, TrainingScope
 from matlake.errors import EncoderError, Hint
@@ -117,11 +118,11 @@ def read_written(card: str | Path | Mapping[str, Any], name: str | None = None) 
 
 def _entries(card: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a card; of one that matlake wrote, after comparing it with its digest."""
-    entries = dict(card) if isinstance(card, Mapping) else read_json(Path(card))
-    if not isinstance(entries, dict):
+    # what is given in Python may have tuples, and numbers as names of layers, which JSON has not
+    found = parse_json(json.dumps(dict(card)).encode()) if isinstance(card, Mapping) else read_json(Path(card))
+    if not isinstance(found, dict):
         raise TypeError("it is not a JSON object")
-    if DIGEST in entries:
-        entries = opened(entries)
+    entries: dict[str, Any] = opened(found) if DIGEST in found else found
     version = entries.pop(_VERSION, FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ValueError(f"{_VERSION} {version}, newer than {FORMAT_VERSION}")
@@ -133,7 +134,7 @@ def _entries(card: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 def _checked(written: WrittenCard, name: str) -> EncoderCard:
     if not name:
         raise EncoderError("the card does not name the encoder", Hint("give name=…", cli="give --name NAME"))
-    check_name(name)
+    check_new_name(name)
     if written.input not in (InputKind.COMPOSITION, InputKind.CRYSTAL):
         raise ValueError(f"input is {written.input}, and graphs take {InputKind.COMPOSITION} or {InputKind.CRYSTAL}")
     for what in ("architecture", "licence"):

@@ -13,7 +13,7 @@ from matlake.encoders.card import (
     InputParameters,
     Layer,
     Precision,
-    check_name,
+    check_new_name,
     read_card,
 )
 from matlake.encoders.encoder import Encoder
@@ -79,7 +79,7 @@ def export_encoder(request: ExportRequest) -> EncoderCard:
             fails its parity tolerance.
         TrainingError: The checkpoint cannot be read, or the table is not the one that the run was trained on.
     """
-    check_name(request.name)
+    check_new_name(request.name)
     replaced = read_card(request.folder) if (request.folder / CARD_FILE).exists() else None
     if replaced is not None and not request.replace:
         raise EncoderError(

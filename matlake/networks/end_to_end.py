@@ -63,7 +63,7 @@ def short_config(config: TrainingConfig, rows: int, seed: int) -> TrainingConfig
         seed: Of fresh weights and the order of rows.
     """
     batch = min(config.batch_size, SMALL_BATCH) if rows <= SMALL_ROWS else config.batch_size
-    while rows % batch == 1:  # a batch of one atom has no variance to normalise by
+    while rows > 1 and rows % batch == 1:  # a batch of one atom has no variance to normalise by
         batch += 1
     steps = -(-rows // batch)
     return replace(

@@ -17,6 +17,7 @@ from torch import nn
 from matlake.encoders.base import Encoder
 from matlake.encoders.card import PREDICTION, EncoderCard, Layer, Precision
 from matlake.encoders.registry import RegisteredEncoder, encoder_files, licence_files
+from matlake.encoders.training_record import TrainingScope
 from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError
 from matlake.extras import tool_versions
@@ -106,6 +107,7 @@ def fine_tune(
     crystals: CrystalColumns,
     y: NDArray[np.float64],
     rows: tuple[NDArray[np.intp], NDArray[np.intp]],
+    learned: str,
     seed: int,
     progress: Progress,
     epochs: int | None = None,
@@ -117,6 +119,7 @@ def fine_tune(
         crystals: n crystals that it takes.
         y: float64 [n], the target on the scale on which it is learned.
         rows: Those to fit to, and those held out.
+        learned: Name of the property, for the card.
         seed: Of the order of rows.
         progress: Hears how many epochs are done.
         epochs: Length of the cycle; default: that of the architecture, or ``EPOCHS``.
@@ -158,7 +161,7 @@ def fine_tune(
         "learning_rate": config.learning_rate,
         "weight_decay": config.weight_decay,
     }
-    written, files = _write(start, trained, sizes, crystals.take(fit[:_COMPARED]), asdict(config))
+    written, files = _write(start, trained, sizes, crystals.take(fit[:_COMPARED]), asdict(config), learned)
     return FineTuned(written, files, trained.mean, trained.std, settings, trained.history)
 
 
@@ -171,7 +174,12 @@ def _config(architecture: Architecture, epochs: int | None) -> TrainingConfig:
 
 
 def _write(
-    start: Start, trained: TrainedNetwork, sizes: dict[str, Any], crystals: CrystalColumns, settings: dict[str, Any]
+    start: Start,
+    trained: TrainedNetwork,
+    sizes: dict[str, Any],
+    crystals: CrystalColumns,
+    settings: dict[str, Any],
+    learned: str,
 ) -> tuple[EncoderCard, dict[str, bytes]]:
     """Write a network as an encoder that differs from its source in its weights and its prediction."""
     source, architecture = start.card, start.architecture
@@ -194,6 +202,9 @@ def _write(
         target=None,
         training=replace(
             source.training,
+            table=None,
+            columns=None,
+            scope=_scope(source, learned),
             sizes=sizes,
             settings=settings,
             results={"epochs": float(len(trained.history))},
@@ -206,6 +217,20 @@ def _write(
     with TemporaryDirectory() as name:
         card = write_encoder(draft, model.SerializeToString(deterministic=True), Path(name), measure)
         return card, {**start.licence_files, **dict(encoder_files(Path(name)))}
+
+
+def _scope(source: EncoderCard, learned: str) -> TrainingScope:
+    """Return what a network may have been trained on: what its source was, with labels of one more property.
+
+    The table of the source says nothing of these: who uses the network as an encoder is to be told.
+    """
+    training, scope = source.training, source.training.scope
+    added = "with the crystals that it was fine-tuned on"
+    return TrainingScope(
+        database=training.database or (scope.database if scope else f"the data of {source.name}"),
+        properties=tuple(dict.fromkeys((*source.trained_on, learned))),
+        selection=f"{scope.selection}, {added}" if scope and scope.selection else added,
+    )
 
 
 def _default_layer(source: EncoderCard, layers: tuple[Layer, ...]) -> str:

@@ -180,7 +180,7 @@ def _scaling(targets: NDArray[np.float64], names: Sequence[str]) -> tuple[NDArra
 
 
 def _not_finite(what: str) -> TrainingError:
-    return TrainingError(f"the {what} is not finite", "lower the learning rate, or look for wrong targets")
+    return TrainingError(f"the {what} is not finite", "look for wrong targets; or pretrain with a lower learning rate")
 
 
 @contextmanager

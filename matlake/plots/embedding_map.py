@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.plots.files import figure_files
-from matlake.plots.style import labelled, new_figure
+from matlake.plots.style import COLUMN, DENSITY, labelled, new_figure
 
 MAP_ROWS: Final = 1500
 """Points of a map: more take minutes to lay out and hide each other."""
 
-_COLOUR_MAP: Final = "viridis"
 _COMPONENTS: Final = 50
 
 
@@ -39,24 +38,25 @@ def embedding_map(
     shown = values[rows]
     order = np.argsort(shown)  # the rare large values lie on top
     low, high = np.percentile(shown, [1, 99])
-    with new_figure(4.8, 4) as figure:
+    with new_figure(COLUMN, 2.8) as figure:
         axes = figure.add_subplot()
         points = axes.scatter(
             layout[order, 0],
             layout[order, 1],
             c=shown[order],
-            cmap=_COLOUR_MAP,
+            cmap=DENSITY,
             vmin=low,
             vmax=max(high, low + 1e-12),
-            s=9,
+            s=6,
             linewidths=0,
         )
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
-        axes.set_xlabel("map coordinate 1 (t-SNE, no unit)")
-        axes.set_ylabel("map coordinate 2 (t-SNE, no unit)")
+        axes.set_xlabel("Map coordinate 1 (t-SNE, no unit)")
+        axes.set_ylabel("Map coordinate 2 (t-SNE, no unit)")
         bar = figure.colorbar(points, ax=axes, extend="both" if shown.min() < low and shown.max() > high else "max")
-        bar.set_label(labelled(quantity, unit))
+        bar.set_label(_sentence(labelled(quantity, unit)))
+        bar.outline.set_linewidth(0)
         return figure_files(figure, name)
 
 
@@ -73,3 +73,7 @@ def _lay_out(x: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
         reduced = PCA(components, svd_solver="randomized", random_state=seed).fit_transform(standard)
         layout = TSNE(2, perplexity=perplexity, init="pca", max_iter=600, random_state=seed).fit_transform(reduced)
     return np.asarray(layout, dtype=np.float64)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from matlake.plots.embedding_map import embedding_map
-from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import DATA, Sample, Steps
 from matlake.regress.features.feature import resolve_features
 from matlake.regress.features.matrix import read_matrix
+from matlake.regress.heads.plots import PlotKind, draw_plot
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.results import Prediction
 from matlake.store.quoting import literal
@@ -38,7 +38,7 @@ FEW_EV: Final = 1.0
 
 def literature() -> dict[str, float]:
     """Return the gaps of the compounds that are withheld from training, in eV."""
-    with WITHHELD.open(newline="") as file:
+    with WITHHELD.open(newline="", encoding="utf-8") as file:
         return {row["formula"]: float(row["band_gap_eV"]) for row in csv.DictReader(file)}
 
 
@@ -120,8 +120,7 @@ def compositions(steps: Steps) -> dict[str, Any]:
 
     say("6. plot predictions against measured values, and a map of the embedding coloured by the gap")
     matrix = read_matrix(lake, SAMPLE.target, resolve_features(lake, [LAYER]), dataset=SAMPLE.dataset)
-    held = training.test
-    drawn = parity_plot("parity", held.y, held.predicted, quantity="band gap", unit="eV")
+    drawn = draw_plot(PlotKind.PARITY, training.card, training.test)
     drawn |= embedding_map("map", matrix.x, matrix.y, quantity="measured band gap", unit="eV")
     return {
         "materials": materials,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from matlake.plots.parity import parity_plot
 from matlake.quickstart.steps import DATA, Sample, Steps
+from matlake.regress.heads.plots import PlotKind, draw_plot
 from matlake.regress.prediction.predict import predict_structures
 from matlake.store.lake import Lake
 from matlake.store.storage.copies import local_folder
@@ -94,8 +94,7 @@ def crystals(steps: Steps) -> dict[str, Any]:
     steps.show_notes(answer)
 
     say("12. plot predictions against computed values")
-    held = training.test
-    drawn = parity_plot("bulk_modulus", held.y, held.predicted, quantity="bulk modulus", unit="GPa")
+    drawn = draw_plot(PlotKind.PARITY, training.card, training.test, "bulk_modulus")
     return {
         "materials": materials,
         "embedded": embedded,

@@ -12,6 +12,7 @@ import threadpoolctl
 import uvicorn
 
 from matlake.errors import Hint, SourceError
+from matlake.platforms import on_windows
 from matlake.serving.app import fast_handlers, make_app
 from matlake.serving.logs import flush_logs, log, set_up_logs
 from matlake.serving.middleware import Middleware
@@ -91,7 +92,8 @@ def _listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not on_windows():  # where it would let another process listen at the same port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:

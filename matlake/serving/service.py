@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from matlake.encoders.card import InputKind
 from matlake.errors import StructureError
+from matlake.maps.crystal_drawing import draw
 from matlake.materials.crystal import Crystal
 from matlake.regress.features.feature import layers_of
 from matlake.regress.heads.storage import member_names
@@ -25,7 +26,6 @@ from matlake.serving.served_encoder import EncoderPool, Vector
 from matlake.serving.served_head import ServedHead
 from matlake.serving.served_index import IndexPool, search
 from matlake.serving.settings import Settings, threads_of_a_run
-from matlake.serving.structure_view import draw
 from matlake.serving.training_map import training_map
 from matlake.store.lake import Lake
 

@@ -113,7 +113,7 @@ def read_api_key(path: Path | None) -> str | None:
     else:
         place = str(path)
         try:
-            key = path.read_text()
+            key = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(
                 f"cannot read the API key in {place}: {error}", "name a text file with the key"

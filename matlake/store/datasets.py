@@ -19,6 +19,7 @@ from matlake.errors import REPAIR, Hint, LakeError, MatlakeError
 from matlake.files import fsync_folder
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
+from matlake.platforms import rename
 from matlake.reports import TableReport, rows_to_arrow
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
@@ -366,7 +367,7 @@ def _column(connection: duckdb.DuckDBPyConnection, view: str, name: str, kind: s
 
 def _move(folder: Path, target: Path) -> None:
     try:
-        folder.rename(target)
+        rename(folder, target)
     except OSError as error:
         raise LakeError(f"cannot rename {folder} to {target.name}: {error.strerror}") from error
     fsync_folder(folder.parent)

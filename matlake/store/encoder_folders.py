@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,8 +11,10 @@ from typing import Final
 from matlake.encoders.card import CARD_FILE
 from matlake.encoders.registry import copy_files
 from matlake.errors import LakeError
-from matlake.files import fsync_folder, lock
+from matlake.files import fsync_folder
 from matlake.interrupts import hold
+from matlake.locks import LOCKED, FileLock
+from matlake.platforms import rename
 from matlake.store.bucket_encoders import put_encoder
 from matlake.store.folders import LakeFolders
 from matlake.store.storage.claims import ClaimedError, claimed
@@ -42,12 +44,8 @@ def one_writer(lake: LakeFolders, name: str) -> Iterator[None]:
             raise LakeError(f"another process is changing encoder {name}", "wait until it has ended") from error
         return
     make_folder(folder)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        lock(descriptor, wait=True)
+    with FileLock.take(folder / f"{BEING_REGISTERED}{LOCKED}", wait=True) or nullcontext():
         yield
-    finally:
-        os.close(descriptor)
 
 
 def put_encoder_folder(lake: LakeFolders, source: Path, name: str) -> None:
@@ -76,12 +74,12 @@ def put_encoder_folder(lake: LakeFolders, source: Path, name: str) -> None:
         copy_files(source, new)
         hold()  # an interrupt from here on would leave an encoder that nobody knows about
         if place.exists():
-            place.rename(replaced)
+            rename(place, replaced)
         try:
-            new.rename(place)
+            rename(new, place)
         except OSError:
             with suppress(OSError):
-                replaced.rename(place)
+                rename(replaced, place)
             raise
         fsync_folder(place.parent)
         shutil.rmtree(replaced, ignore_errors=True)

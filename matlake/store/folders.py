@@ -15,6 +15,8 @@ from matlake.encoders.registry import (
     registered_encoders,
 )
 from matlake.errors import LakeError
+from matlake.platforms import NOT_PORTABLE, is_portable
+from matlake.sequences import closest
 from matlake.store.bucket_encoders import BucketEncoders, put_encoder
 from matlake.store.moment import Moment
 from matlake.store.storage.copies import local_copies, local_copy, local_folder
@@ -202,6 +204,8 @@ class LakeFolders:
                 f"there is a dataset {same[0]!r} already, and names in SQL do not tell {name!r} from it",
                 f"use the name {same[0]!r} to replace it, or another name",
             )
+        if not same and not is_portable(name):
+            raise LakeError(f"no folder can be named {name!r} on Windows", NOT_PORTABLE)
         if not same and name.lower() in LATER_VIEWS:
             raise LakeError(f"{name!r} cannot name a new dataset: it is a view of the lake", "use another name")
 
@@ -209,8 +213,8 @@ class LakeFolders:
         """Raise LakeError unless there is a dataset of that name."""
         names = self.dataset_names()
         if name not in names:
-            near = next((f"do you mean {other!r}? " for other in names if other.lower() == name.lower()), "")
-            raise LakeError(f"there is no dataset {name!r}", f"{near}datasets: {', '.join(names) or 'none yet'}")
+            known = ", ".join(names) or "none yet"
+            raise LakeError(f"there is no dataset {name!r}", f"{closest(name, names)}datasets: {known}")
 
     def head_names(self) -> list[str]:
         """Return the names of all heads; of one with several targets those of its members, ``NAME:TARGET``."""

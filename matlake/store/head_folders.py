@@ -15,6 +15,7 @@ from typing import TypeVar
 from matlake.encoders.card import CARD_FILE
 from matlake.files import fsync_folder
 from matlake.interrupts import hold
+from matlake.platforms import rename
 from matlake.store.folders import HEADS_BEING_SAVED, HEADS_REPLACED, MEMBER, LakeFolders
 from matlake.store.storage.claims import claimed
 from matlake.store.storage.places import LakePath, write_whole
@@ -53,7 +54,7 @@ def remove_head(lake: LakeFolders, name: str) -> None:
     going = heads / HEADS_BEING_SAVED / f"{name}.{os.getpid()}.deleted"
     going.parent.mkdir(exist_ok=True)
     while isinstance(folder := lake.place_of_head(name), Path):  # a replaced one would come forward
-        folder.rename(going)
+        rename(folder, going)
         fsync_folder(folder.parent)
         shutil.rmtree(going)
 
@@ -67,7 +68,7 @@ def copy_head(folder: Path, target: LakePath) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         shutil.copytree(folder, part)
-        part.rename(target)
+        rename(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -112,9 +113,9 @@ def _replace_folder(heads: Path, name: str, files: Mapping[str, bytes]) -> None:
         hold()  # an interrupt from here on would leave a head that nobody knows about
         if (heads / name).exists():
             shutil.rmtree(replaced, ignore_errors=True)
-            (heads / name).rename(replaced)
+            rename(heads / name, replaced)
             fsync_folder(replaced.parent)
-        new.rename(heads / name)
+        rename(new, heads / name)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     fsync_folder(heads)

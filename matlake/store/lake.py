@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
+from matlake.locks import LOCKED
 from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
 from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
 from matlake.store.tables import delta
@@ -209,7 +210,7 @@ def open_lake(
 
 
 def _check_path(path: Path) -> None:
-    found = _NO_DELTA_PATH.search(str(path.absolute()))
+    found = _NO_DELTA_PATH.search(path.absolute().as_posix())
     if found is not None:
         raise LakeError(
             f"a lake cannot be at {str(path)!r}: Delta tables do not work in a folder with {found.group()!r}",
@@ -289,7 +290,9 @@ def _is_begun(lake: Lake) -> bool:
             return False
         inside: set[LakePath] = set(entry.iterdir())
         is_log = entry in tables and inside == {entry / LOG}
-        are_encoders = entry == lake.encoders_folder and all((one / CARD_FILE).is_file() for one in inside)
+        are_encoders = entry == lake.encoders_folder and all(
+            (one / CARD_FILE).is_file() or one.name.endswith(LOCKED) for one in inside
+        )
         if inside and not (complete or is_log or are_encoders):
             return False
     return True

@@ -1,7 +1,6 @@
 """How much memory and disk a query may take, and where it spills."""
 
 import atexit
-import fcntl
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import QueryError
+from matlake.locks import LOCKED, FileLock
+from matlake.platforms import is_own, machine_memory, usable_cores
 from matlake.store.storage.places import LakePath
 
 MEMORY_SHARE: Final = 4
@@ -24,7 +25,8 @@ SPILL_SHARE: Final = 2
 
 _SMALLEST: Final = 64 << 20  # DuckDB needs some megabytes to plan and to read Parquet
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT])(i?)B?", re.IGNORECASE)
-_PREFIX: Final = "matlake-spill-"
+_PREFIX: Final = "matlake-spilled-"
+"""Not that of earlier versions, whose processes hold their folders in another way: what is theirs is left alone."""
 _YOUNG: Final = 60.0  # seconds: a folder may be younger than its lock
 
 
@@ -54,21 +56,20 @@ def small_memory() -> int:
 
     Each thread of DuckDB's has buffers of its own, without which it fails.
     """
-    return max(2, os.cpu_count() or 2) * _SMALLEST
+    return max(2, usable_cores()) * _SMALLEST
 
 
 @cache
 def available_memory() -> int:
     """Return the memory of this machine, or of the container that the process runs in, in bytes."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([physical, *_container_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    return min([machine_memory(), *_container_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
 
 
 def _container_limits(membership: Path, mounted: Path) -> list[int]:
     """Return the limits of all control groups that hold this process, of either version."""
     found = []
     with suppress(OSError):
-        for line in membership.read_text().splitlines():
+        for line in membership.read_text("utf-8").splitlines():
             _, controllers, group = line.split(":", 2)
             if controllers and "memory" not in controllers.split(","):
                 continue
@@ -77,7 +78,7 @@ def _container_limits(membership: Path, mounted: Path) -> list[int]:
             for place in (folder, *folder.parents):
                 if place.is_relative_to(root):
                     with suppress(OSError, ValueError):  # "max" means no limit; a container may not see its own path
-                        found.append(int((place / name).read_text()))
+                        found.append(int((place / name).read_text("ascii")))
     return found
 
 
@@ -123,26 +124,26 @@ def _make_root(process: int) -> Path | None:
     try:
         _remove_abandoned(Path(tempfile.gettempdir()))
         root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        held = FileLock.take(root / LOCKED, wait=True)
     except OSError:
         return None
-    fcntl.flock(os.open(root, os.O_RDONLY), fcntl.LOCK_EX)
-    atexit.register(_remove, root, process)
+    atexit.register(_remove, root, held, process)
     return root
 
 
-def _remove(root: Path, process: int) -> None:
+def _remove(root: Path, held: FileLock | None, process: int) -> None:
     if os.getpid() == process:
+        if held is not None:
+            held.release()
         shutil.rmtree(root, ignore_errors=True)
 
 
 def _remove_abandoned(temporary: Path) -> None:
     for root in temporary.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if root.is_symlink() or root.stat().st_uid != os.getuid() or time.time() - root.stat().st_mtime < _YOUNG:
+            if root.is_symlink() or not is_own(root) or time.time() - root.stat().st_mtime < _YOUNG:
                 continue
-            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = FileLock.take(root / LOCKED, wait=False)
+            if held is not None:
+                held.release()  # on Windows nothing goes that is open
                 shutil.rmtree(root, ignore_errors=True)
-            finally:
-                os.close(descriptor)

@@ -58,6 +58,9 @@ MADE: dict[str, Make] = {
         matlake.open_lake(folder / "lake", create=True), formulas_csv(folder), "new"
     ),
     "list_encoders": lambda _, __: matlake.list_encoders()[0],
+    "make_map": lambda lake, folder: matlake.make_map(
+        lake, matlake.MapRequest(lake.dataset_names()[:1], FEATURE, output=folder / "map.html")
+    ),
     "open_encoder": lambda _, __: matlake.open_encoder(find_encoder(ENCODER).folder),
     "open_index": lambda lake, _: matlake.open_index(lake, FEATURE),
     "open_lake": lambda lake, _: lake,

@@ -145,7 +145,7 @@ def test_label_a_dataset_and_say_which_rows_lack_labels(matlake, tmp_path) -> No
     assert matlake(*arguments)[0] == 3  # labelled already
     code, _, err = matlake("encoders", "label", "--output", output)
     assert code == 2
-    assert "name a TABLE, or --dataset NAME" in err
+    assert "name a TABLE or --dataset NAME" in err
 
 
 def test_pretrain_needs_one_source_of_data(matlake, tmp_path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 from commands import run, start
 
@@ -49,7 +50,7 @@ module.status = failing
 )
 def test_what_nobody_foresaw_is_one_line(lake: matlake.Lake, body: str, message: str) -> None:
     for more in ([], ["--json"]):
-        done = run(["--lake", lake.path, "status", *more], RAISE.format(body=body))
+        done = forked.run(["--lake", str(lake.path), "status", *more], RAISE.format(body=body))
         assert done.returncode == 1
         assert "Traceback" not in done.stderr + done.stdout
         if more:
@@ -115,7 +116,7 @@ def test_json_is_wanted_where_it_is_an_option(arguments: list[str], wanted: bool
     ],
 )
 def test_bad_usage_is_json_too(tmp_path: Path, arguments: list[str], code: int) -> None:
-    done = run(["--lake", tmp_path / "lake", *arguments])
+    done = forked.run(["--lake", str(tmp_path / "lake"), *arguments])
     assert done.returncode == code
     assert set(json.loads(done.stdout)) == {"error", "hint"}
 

@@ -1,5 +1,6 @@
 """``train`` and ``predict`` on the command line: JSON shapes, exit codes, where errors go."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,13 +12,17 @@ import matlake
 FEATURE = "elemnet-oqmd-formation-energy@16"
 
 
-@pytest.fixture
-def cli(lake: matlake.Lake) -> Cli:
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory, imported: matlake.Lake) -> Cli:
+    """A lake with a layer embedded, which all tests here share: each head has a name of its own."""
+    lake = matlake.open_lake(shutil.copytree(imported.path, tmp_path_factory.mktemp("heads") / "lake"))
     matlake.embed(lake, [FEATURE])
     return Cli(lake.path)
 
 
-def test_train_and_predict_answer_in_the_shapes_of_the_contract(cli: Cli, tmp_path: Path) -> None:
+def test_heads_are_trained_asked_listed_shown_exported_and_deleted(cli: Cli, tmp_path: Path) -> None:
+    assert "no heads yet" in cli("heads", "list")
+    assert "no head 'gap'" in str(cli.json("predict", "gap", "--formula", "TiO2", code=1)["error"])
     trained = cli.json("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "ridge", "--name", "gap")
     assert trained.keys() >= {"head", "target", "unit", "n_train", "n_test", "metrics", "baseline"}
     assert (trained["head"], trained["unit"]) == ("gap", "eV")
@@ -35,10 +40,6 @@ def test_train_and_predict_answer_in_the_shapes_of_the_contract(cli: Cli, tmp_pa
     assert cli.json("predict", "gap", "--input", str(table), "--output", str(target))["rows"] == 2
     assert pq.read_table(target)["predicted_band_gap_eV"].to_pylist()[0] == pytest.approx(prediction["value"], abs=1e-4)
 
-
-def test_heads_are_listed_shown_exported_and_deleted(cli: Cli, tmp_path: Path) -> None:
-    assert "no heads yet" in cli("heads", "list")
-    cli("train", "--target", "band_gap_eV", "--features", FEATURE, "--model", "ridge", "--name", "gap")
     (listed,) = cli.json("heads", "list")["heads"]  # type: ignore[misc]
     assert (listed["name"], listed["target"], listed["model"]) == ("gap", "band_gap_eV", "ridge")
     assert cli.json("heads", "show", "gap")["sha256"] == listed["sha256"]

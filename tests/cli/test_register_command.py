@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,23 @@ def test_names_that_are_taken_are_refused_and_nothing_is_left_behind(bench: Benc
     assert "no encoder named 'own-compositions'" in bench("encoders", "delete", "own-compositions").text
     assert "encoder magpie ships with matlake, and cannot be deleted" in bench("encoders", "delete", "magpie").text
     assert (SHIPPED / "magpie" / CARD_FILE).exists()
+
+
+def test_the_file_that_vectors_or_heads_need_takes_the_place_of_a_wrong_one(bench: Bench) -> None:
+    needed, wrong = composition_graph(bench.folder / "needed.onnx"), bench.folder / "wrong.onnx"
+    composition_graph(wrong, behind(COMPOSITION_NODES, "hidden", node("Neg", "inner", "hidden")))
+    card = bench.card("needed.json", **composition_card(name="needed"))
+    arguments = ("encoders", "register", "--card", card, "--replace", "--onnx")
+    assert bench(*arguments, needed).code == 0
+    assert bench("embed", "--encoder", "needed").document["embedded"] > 0
+    other = matlake.open_lake(bench.folder / "other", create=True)
+    other.encoders.register(wrong, card)
+    shutil.rmtree(bench.encoders / "needed")
+    shutil.copytree(other.encoders_folder / "needed", bench.encoders / "needed")  # as of a lake put together by hand
+    assert bench(*arguments, needed).code == 0
+    assert (bench.encoders / "needed" / MODEL_FILE).read_bytes() == needed.read_bytes()
+    assert bench("encoders", "verify", "needed").document["passed"]
+    assert "cannot be replaced by another file" in bench(*arguments, wrong).text
 
 
 def test_a_registration_that_cannot_be_written_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from samples import LAKE_0_1_0, Cli
 
 from matlake import open_lake
 from matlake.errors import QueryError
+from matlake.locks import LOCKED
 from matlake.store import limits
 from matlake.store.limits import _container_limits, _remove_abandoned, default_memory, parse_size
 
@@ -154,7 +155,7 @@ def test_a_query_may_spill_and_nothing_is_left(old_lake: Path, monkeypatch: pyte
     lake = open_lake(old_lake)
     lake.query("SELECT 1")
     assert lake.query(statement, memory_limit="128MiB").to_pylist() == [{"n": 3_000_000}]
-    assert not list(limits.spill_root().iterdir())
+    assert [path.name for path in limits.spill_root().iterdir()] == [LOCKED]
     monkeypatch.setattr("matlake.store.limits.spill_root", lambda: old_lake)
     assert limits.spill_folder(old_lake) is None  # never in the lake
 
@@ -199,13 +200,13 @@ def test_a_quarter_of_what_the_container_has_is_the_default(tmp_path: Path) -> N
 
 
 def test_what_killed_processes_have_spilled_is_removed(tmp_path: Path) -> None:
-    left, young, other = tmp_path / "matlake-spill-old", tmp_path / "matlake-spill-young", tmp_path / "else"
+    left, young, other = tmp_path / "matlake-spilled-old", tmp_path / "matlake-spilled-young", tmp_path / "else"
     for folder in (left, young, other):
         (folder / "deep").mkdir(parents=True)
     for folder in (left, other):
         os.utime(folder, (0, 0))
     _remove_abandoned(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "matlake-spill-young"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["else", "matlake-spilled-young"]
     root = limits.spill_root()
     os.utime(root, (0, 0))
     _remove_abandoned(root.parent)

@@ -1,5 +1,7 @@
 """``finetune`` and ``train --adversarial`` on the command line: JSON shapes, exit codes, where errors go."""
 
+import shutil
+
 import pytest
 from samples import Cli
 
@@ -10,14 +12,28 @@ LOW = "band_gap_eV < 2"
 TRAIN = ("train", "--target", "band_gap_eV", "--features", FEATURE)
 
 
-@pytest.fixture
-def cli(lake: matlake.Lake) -> Cli:
+FEW_EPOCHS = """
+from functools import partial
+from matlake.regress.finetuning import finetune
+from matlake.regress.finetuning.tuning import Tuning
+from matlake.regress.regressors.ir_net import IR_NET_KIND
+from matlake.regress.regressors.training_settings import TrainingSettings
+IR_NET_KIND.training["epochs"] = 7
+finetune.Tuning = partial(Tuning, training=TrainingSettings(1e-3, 8, 200, 8))
+"""
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory, imported: matlake.Lake) -> Cli:
+    """A lake with a layer embedded, which all tests here share: each head has a name of its own."""
+    lake = matlake.open_lake(shutil.copytree(imported.path, tmp_path_factory.mktemp("train") / "lake"))
     matlake.embed(lake, [FEATURE])
     return Cli(lake.path)
 
 
 def test_an_ir_net_is_trained_fine_tuned_and_asked(cli: Cli) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
+    cli = Cli(cli.lake, FEW_EPOCHS)
     few = "band_gap_eV > 1.5 AND band_gap_eV < 2"
     trained = cli.json(*TRAIN, "--where", few, "--model", "ir-net:8", "--adversarial", "cal")
     assert trained["head"] == "band_gap_eV-ir-net-8-cal"

@@ -178,3 +178,41 @@ def test_a_bucket_that_is_not_there_is_broken(bucket: str) -> None:
     (broken, *_) = (check for check in report.checks if check.state is State.BROKEN)
     assert broken.name == "bucket"
     assert "there is no bucket" in broken.found
+
+
+def test_a_system_that_takes_no_long_paths_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.mkdir
+
+    def short(self: Path, *arguments: object, **named: object) -> None:
+        if len(str(self)) > 259:
+            raise FileNotFoundError(2, "The system cannot find the path specified", str(self))
+        real(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "mkdir", short)
+    found = {check.name: check for check in place.check_place(tmp_path)}
+    assert found["long paths"].state is State.WARNING
+    assert "LongPathsEnabled" in found["long paths"].hint
+    monkeypatch.undo()
+    assert "long paths" not in {check.name for check in place.check_place(tmp_path)}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_bug_report_needs_is_in_the_answer(tmp_path: Path) -> None:
+    report = matlake.doctor(tmp_path / "lake")
+    found = {check["name"]: check["found"] for check in json.loads(json.dumps(report.document()))["checks"]}
+    assert f"{matlake.__version__} on " in found["matlake"]
+    assert re.match(r"3\.\d+\.\d+ \(\w+, in ", found["python"])
+    for package in ("numpy", "duckdb", "deltalake", "pyarrow", "onnx"):
+        assert f"{package} {importlib.metadata.version(package)}" in found["packages"]
+    assert "CPUExecutionProvider" in found["ONNX Runtime"]
+    assert f"scikit-learn {importlib.metadata.version('scikit-learn')}" in found["extra heads"]
+    assert {"cores", "memory", "text encoding", "plug-ins"} <= set(found) | {"plug-ins"}
+    said = "\n".join(map(str, report.lines()))
+    assert all(text in said for text in found.values())
+
+
+def test_the_short_answer_fits_into_a_report() -> None:
+    done = run(["--version"])
+    first, second = done.stdout.splitlines()
+    assert first == f"matlake {matlake.__version__}"
+    assert re.fullmatch(r"\w+ 3\.\d+\.\d+, \w+ \S+, \w+", second)

@@ -19,7 +19,7 @@ from matlake.materials.compositions import check_elements, element_fractions
 from matlake.materials.formula import Composition, parse_formula
 from matlake.materials.periodic_table import ELEMNET_ELEMENTS
 
-ROWS = 2000
+ROWS = 500  # of matminer, each takes 5 ms
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from own_graphs import (
     pair_recipe,
 )
 
-from matlake.encoders.card import MODEL_FILE, EncoderCard, Layer, read_card
+from matlake.encoders.card import CARD_FILE, LICENCE_FILE, MODEL_FILE, EncoderCard, Layer, read_card
 from matlake.encoders.encoder import open_encoder
 from matlake.encoders.reference import covered_materials
 from matlake.encoders.registering import prepared
@@ -380,10 +380,25 @@ def test_a_card_is_read_from_a_file_and_its_name_can_be_given_beside_it(tmp_path
         read_written(tmp_path / "none.json")
 
 
-def test_a_card_that_matlake_wrote_can_be_registered_again(tmp_path: Path) -> None:
+def test_a_card_in_python_may_hold_what_json_has_no_word_for() -> None:
+    card = read_written(
+        composition_card(citation=("one", "another"), layers={1: "hidden", 2: "deeper"}, default_layer="2")
+    )
+    assert card.citation == ("one", "another")
+    assert [layer.name for layer in card.layers] == ["1", "2"]
+    with pytest.raises(EncoderError, match=r"the card is not the card of an encoder: .*Path is not JSON"):
+        read_written(composition_card(licence=Path("LICENSE")))
+
+
+def test_an_encoder_that_matlake_wrote_can_be_registered_again(tmp_path: Path) -> None:
     path = composition_graph(tmp_path / "own.onnx")
+    (tmp_path / LICENCE_FILE).write_text("Of the program, not of the weights.")
     with prepared(path, read_written(composition_card())) as found:
-        again = read_written(found.folder / "card.json", "other")
+        assert {file.name for file in found.folder.iterdir()} == {CARD_FILE, MODEL_FILE}
+        (found.folder / LICENCE_FILE).write_text("Use it well.")
+        again = read_written(found.folder / CARD_FILE, "other")
+        with prepared(found.folder / MODEL_FILE, again) as copied:
+            assert (copied.folder / LICENCE_FILE).read_text() == "Use it well."
     assert again.sha256 == found.card.sha256
     assert again.layers == found.card.layers
     assert np.isclose(again.parity_tolerance, found.card.parity_tolerance)

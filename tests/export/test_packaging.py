@@ -1,5 +1,7 @@
 """Export: the file computes what the network computes, or there is no card."""
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from matlake.errors import EncoderError, TrainingError
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from matlake.export import packaging  # noqa: E402
 from matlake.export.packaging import ExportRequest, export_encoder  # noqa: E402
 from matlake.export.precision import compute_in_int8  # noqa: E402
 from matlake.export.pretraining.run import load_trained, run_pretraining  # noqa: E402
@@ -26,6 +29,24 @@ from matlake.networks.parity import TOLERANCES, check_parity, measure_parity  # 
 from matlake.networks.writing import ALLOWED_OPERATORS, check_operators, elemnet_model  # noqa: E402
 
 PRECISIONS = ("float32", "float16", "int8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exported_once() -> Iterator[None]:
+    """Remember the graph of each network: torch exports for seconds, and most tests export the same weights."""
+    known: dict[str, tuple[bytes, object]] = {}
+
+    def remembered(network) -> tuple:
+        weights = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values()))
+        if weights.hexdigest() not in known:
+            model, layers = elemnet_model(network)
+            known[weights.hexdigest()] = model.SerializeToString(), layers
+        content, layers = known[weights.hexdigest()]
+        return onnx.load_model_from_string(content), layers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaging, "elemnet_model", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +92,7 @@ def test_the_graph_is_plain_and_tells_nothing_of_the_machine(exported, precision
     assert [output.name for output in model.graph.output][-2:] == ["hidden_16", "prediction"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_a_network_of_two_properties_predicts_both(table, request_in, precision, tmp_path) -> None:
+def test_a_network_of_two_properties_predicts_both(table, request_in, tmp_path) -> None:
     second = "formula_length"
     read = pa.csv.read_csv(table)
     lengths = pa.array([float(len(formula)) for formula in read["formula"].to_pylist()])
@@ -84,10 +104,11 @@ def test_a_network_of_two_properties_predicts_both(table, request_in, precision,
     run_pretraining(
         replace(request, data=data, recipe=replace(request.recipe, target_columns=columns), config=config), print, print
     )
-    card = export_encoder(ExportRequest("elemnet", tmp_path / "run", "two", tmp_path / "two", precision, data))
-    assert card.layer("prediction").dim == 2
-    assert {f"test_mae_{column}" for column in columns} <= set(card.metrics)
-    assert not [check for check in verify_encoder(tmp_path / "two") if not check.passed]
+    for precision in ("float32", "int8"):
+        card = export_encoder(ExportRequest("elemnet", tmp_path / "run", "two", tmp_path / precision, precision, data))
+        assert card.layer("prediction").dim == 2
+        assert {f"test_mae_{column}" for column in columns} <= set(card.metrics)
+        assert not [check for check in verify_encoder(tmp_path / precision) if not check.passed]
 
 
 def test_smaller_precisions_are_smaller(exported) -> None:
@@ -109,7 +130,8 @@ def test_the_card_tells_data_errors_and_licence(exported) -> None:
     assert read_card(exported["float16"]).precision == "float16-stored"
 
 
-def test_the_same_run_gives_the_same_file(exported, run_folder, tmp_path) -> None:
+def test_the_same_run_gives_the_same_file(exported, run_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(packaging, "elemnet_model", elemnet_model)
     card = export_encoder(ExportRequest("elemnet", run_folder, "again", tmp_path, "int8"))
     assert card.sha256 == read_card(exported["int8"]).sha256
 
@@ -123,8 +145,6 @@ def test_an_encoder_is_replaced_only_on_request(run_folder, tmp_path) -> None:
 
 
 def test_no_card_is_written_where_parity_fails(run_folder, tmp_path, monkeypatch) -> None:
-    from matlake.export import packaging
-
     def wrong(model) -> onnx.ModelProto:
         bias = next(t for t in model.graph.initializer if t.name == "hidden.5.bias")
         bias.CopyFrom(onnx.numpy_helper.from_array(np.full(512, 0.1, dtype=np.float32), bias.name))
@@ -149,15 +169,15 @@ def test_other_data_than_the_runs_is_refused(run_folder, write_table, recipe, tm
         )
 
 
-def test_an_unexpected_operator_is_refused(run_folder) -> None:
-    model = elemnet_model(load_trained(run_folder / "best.pt")[0])[0]
+def test_an_unexpected_operator_is_refused(exported) -> None:
+    model = onnx.load(exported["float32"] / MODEL_FILE)
     model.graph.node[1].op_type = "Sigmoid"
     with pytest.raises(EncoderError, match="unexpected operators: Sigmoid"):
         check_operators(model, ALLOWED_OPERATORS["float32"])
 
 
-def test_int8_products_never_overflow_sixteen_bits(run_folder) -> None:
-    model = compute_in_int8(elemnet_model(load_trained(run_folder / "best.pt")[0])[0])
+def test_int8_products_never_overflow_sixteen_bits(exported) -> None:
+    model = compute_in_int8(onnx.load(exported["float32"] / MODEL_FILE))
     weights = [onnx.numpy_helper.to_array(t) for t in model.graph.initializer if t.name.endswith(".int8")]
     assert len(weights) == 10
     assert all(2 * 255 * np.abs(w.astype(int)).max() < 2**15 for w in weights)

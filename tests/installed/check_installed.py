@@ -2,6 +2,7 @@
 
 Run ``python tests/installed/check_installed.py`` in a checkout; it takes two minutes and needs a package index.
 It imports, embeds, queries, searches and predicts, compositions first, then crystals, and measures what is installed.
+Then it runs the steps of the Dockerfile in the same environment and serves a head.
 The heads are those of a lake that version 0.1.0 made; the answers are compared with those of that time.
 """
 
@@ -14,7 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
+import docker_steps
 from environments import ROOT, installed_MB, make_environment
 
 LIMIT_MB = 900
@@ -75,8 +78,12 @@ def check_crystals(installed: Installed, folder: Path) -> None:
 def check_prediction(installed: Installed, name: str) -> None:
     """Predict, and compare with what version 0.1.0 answered."""
     then = json.loads((OLD / "answers.json").read_text())[name]
-    answer = installed.run(*then["arguments"], code=then["exit_code"])
-    for now, old in zip(answer["predictions"], then["answer"]["predictions"], strict=True):
+    compare(installed.run(*then["arguments"], code=then["exit_code"]), then["answer"])
+
+
+def compare(answer: dict[str, Any], then: dict[str, Any]) -> None:
+    """Compare an answer with that of version 0.1.0."""
+    for now, old in zip(answer["predictions"], then["predictions"], strict=True):
         for key in ("value", "lower", "upper"):
             same = now[key] == old[key] or math.isclose(now[key], old[key], rel_tol=1e-3)
             assert same, f"{key} of {now['input'][:40]}: {now[key]} where there was {old[key]}"
@@ -98,8 +105,32 @@ def check_size(python: Path) -> None:
     assert sizes.total() < LIMIT_MB, "too much is installed"
 
 
+def check_image(environment: Path, folder: Path) -> None:
+    """Run the steps of the Dockerfile in the environment, and ask what serves a head."""
+    build, image = docker_steps.stages()
+    source = folder / "image"
+    source.mkdir()
+    docker_steps.follow(build, source, environment)
+    then = json.loads((OLD / "answers.json").read_text())["predict-gap-ridge"]
+    lake = Path(shutil.copytree(OLD / "lake", folder / "mounted"))
+    before = state(lake)
+    body = json.dumps({"formulas": [one["input"] for one in then["answer"]["predictions"]]}).encode()
+    with docker_steps.serve(image, environment, lake, then["answer"]["head"]) as address:
+        request = Request(f"{address}/v1/predict", body, {"Content-Type": "application/json"})  # noqa: S310 - http
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - of this machine
+            compare(json.load(answer), then["answer"])
+    assert state(lake) == before, "the server has written to the lake"
+    print("the steps of the Dockerfile serve a head, and leave the lake as it was", flush=True)
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of everything below a folder; permissions would not keep root from writing."""
+    found = {str(path): path.stat() for path in (folder, *folder.rglob("*"))}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
+
+
 def main() -> None:
-    """Build the wheel, install it, use it, weigh it."""
+    """Build the wheel, install it, use it, weigh it; then do what the image does."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         subprocess.run(
@@ -113,6 +144,7 @@ def main() -> None:
         check_crystals(installed, folder / "work")
         check_refusal(installed)
         check_size(python)
+        check_image(folder / "environment", folder)
 
 
 if __name__ == "__main__":

@@ -115,18 +115,18 @@ def test_equal_compositions_share_their_content_hash() -> None:
     assert parse_formula("Ti2O3").content_hash not in hashes
 
 
-def test_fractions_agree_with_pymatgen_on_all_oqmd_formulas(oqmd: Path) -> None:
-    formulas = pq.read_table(oqmd, columns=["formula"])["formula"].to_pylist()
-    for start in range(0, len(formulas), 20_000):
-        chunk = formulas[start : start + 20_000]
-        ours = element_fractions([parse_formula(formula) for formula in chunk])
-        theirs = np.zeros(ours.shape)
-        for row, formula in enumerate(chunk):
-            amounts = Referee(formula).get_el_amt_dict()
-            total = sum(amounts.values())
-            for symbol, amount in amounts.items():
-                theirs[row, ELEMNET_ELEMENTS.index(symbol)] = amount / total
-        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+def test_fractions_agree_with_pymatgen_on_each_tenth_formula_of_oqmd(oqmd: Path) -> None:
+    every = pq.read_table(oqmd, columns=["formula"])["formula"].to_pylist()
+    formulas = [formula for row, formula in enumerate(every) if row % 10 == 0 or "Kr" in formula]
+    ours = element_fractions([parse_formula(formula) for formula in formulas])
+    assert (ours > 0).any(axis=0).all()  # every element; krypton is rare
+    theirs = np.zeros(ours.shape)
+    for row, formula in enumerate(formulas):
+        amounts = Referee(formula).get_el_amt_dict()
+        total = sum(amounts.values())
+        for symbol, amount in amounts.items():
+            theirs[row, ELEMNET_ELEMENTS.index(symbol)] = amount / total
+    np.testing.assert_allclose(ours, theirs, atol=1e-7)
 
 
 def test_fractions_agree_with_pymatgen_on_measured_band_gaps(band_gaps: Path) -> None:

@@ -1,15 +1,13 @@
 """The page in a real browser: type, drop, read the answer, see the error."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from browser import complaints, headless_browser
 from running_server import Running, serving
-from selenium import webdriver
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -20,11 +18,6 @@ from matlake.regress.heads.storage import load_head
 from matlake.serving.examples import RUTILE
 
 PATIENCE_S = 30
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --enable-unsafe-swiftshader "
-    "--window-size=1280,1400"
-)
 KEY = "a-key-of-more-than-16"
 DROP = """
 const files = new DataTransfer();
@@ -81,29 +74,16 @@ class Page:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        try:
-            yield started
-        finally:
-            started.quit()
+    with headless_browser(1280, 1400) as started:
+        yield started
 
 
 @pytest.fixture
 def page(browser: Chrome, server: Running) -> Iterator[Page]:
     """The page, whose scripts have had nothing to complain about in the end."""
-    browser.get_log("browser")  # type: ignore[no-untyped-call]
+    complaints(browser)
     yield Page(browser, server)
-    entries = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    severe = [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+    severe = complaints(browser)
     # plotly would like to add the style of its geographic maps, which the content security policy does not let it
     assert [message for message in severe if "plotly.min.js" not in message or "inline style" not in message] == []
 

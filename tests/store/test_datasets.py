@@ -91,7 +91,7 @@ def test_a_deletion_that_is_killed_leaves_the_dataset_or_nothing_of_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", killed)
+        patched.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             mixed.delete_dataset("gaps")
     assert mixed.show_dataset("gaps").summary.materials == 300

@@ -74,7 +74,7 @@ def test_a_new_folder_that_cannot_get_its_name_leaves_the_old_one(
 ) -> None:
     lake = matlake.open_lake(tmp_path / "lake", create=True)
     put_encoder_folder(lake, source, "mine")
-    rename = Path.rename
+    rename = Path.replace
 
     def fails(path: Path, target: Path) -> Path:
         if path.parent.name == BEING_REGISTERED and not path.name.endswith(".replaced"):
@@ -83,7 +83,7 @@ def test_a_new_folder_that_cannot_get_its_name_leaves_the_old_one(
 
     write_card(replace(read_card(source), version=2), source)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", fails)
+        patch.setattr(Path, "replace", fails)
         with pytest.raises(OSError, match="Input/output error"):
             put_encoder_folder(lake, source, "mine")
     assert lake.find_encoder("mine").card.version == 1

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import forked
 import pytest
-from commands import run
 
 import matlake
 from matlake.encoders.registry import SHIPPED
@@ -32,7 +32,7 @@ def test_a_lake_can_be_made_after_a_kill_at_every_step_of_making_it(tmp_path: Pa
     """The process dies at the first, the second, … touch of a file in the lake."""
     for number in range(1, 40):
         path = tmp_path / f"lake{number}"
-        code = run([], KILLED.format(path=str(path), number=number)).returncode
+        code = forked.run([], KILLED.format(path=str(path), number=number)).returncode
         lake = matlake.open_lake(path, create=True)
         assert lake.dataset_names() == []
         assert sorted(entry.name for entry in path.iterdir()) == [

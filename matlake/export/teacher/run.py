@@ -1,7 +1,6 @@
 """The labelling of a table by a teacher: in parts that a killed run leaves behind, and the next one goes on from."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from matlake.export.teacher import probes
 from matlake.export.teacher.energies import check_teacher, open_teacher
 from matlake.export.teacher.labels import COLUMNS, LABELS, LOGARITHMS, PROBLEM, VOLUME, LabelledRows, Labeller, ReadRows
 from matlake.export.teacher.record import METADATA_KEY, read_entry, teacher_of, write_entry
-from matlake.files import lock, whole_file, write_whole
+from matlake.files import whole_file, write_whole
+from matlake.locks import LOCKED, FileLock
 from matlake.materials.crystal import Crystal
 from matlake.progress import SILENT, Progress
 
@@ -173,11 +173,11 @@ class _Starts:
 def _opened_parts(folder: Path, request: LabelRequest) -> Iterator[None]:
     """Make the folder of parts for this process alone, or refuse one with other settings; leave none without parts."""
     request.output.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not lock(descriptor, wait=False):
-            raise SourceError(f"another process labels {request.output}", "wait for it, or name another output")
+    held = FileLock.take(folder.with_suffix(LOCKED), wait=False)
+    if held is None:
+        raise SourceError(f"another process labels {request.output}", "wait for it, or name another output")
+    with held:
+        folder.mkdir(exist_ok=True)
         try:
             _check_settings(folder, request)
             yield
@@ -185,8 +185,6 @@ def _opened_parts(folder: Path, request: LabelRequest) -> Iterator[None]:
             if not _any_part(folder):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _any_part(folder: Path) -> bool:

@@ -1,6 +1,5 @@
 """Features that need not be embedded: descriptors, and encoders that a head carries, computed for the rows at hand."""
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from matlake.encoders.encoder import Encoder, open_encoder
 from matlake.encoders.rejections import NO_CRYSTAL, Materials
 from matlake.materials.crystal import CrystalColumns
+from matlake.platforms import usable_cores
 from matlake.regress.features.carried import encoder_of
 from matlake.regress.features.feature import Feature
 from matlake.store.lake import Lake
@@ -32,7 +32,7 @@ def open_descriptor(lake: Lake, feature: Feature) -> Encoder | None:
     """
     registered = encoder_of(lake, feature)
     if feature.carried_by:
-        return open_encoder(registered.folder, threads=os.cpu_count() or 1)
+        return open_encoder(registered.folder, threads=usable_cores())
     if not registered.card.is_descriptor:
         return None
     return open_encoder(lake.keep_encoder(registered).folder)

@@ -15,11 +15,11 @@ from matlake.regress.finetuning.result import FinetuneResult
 from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.finetuning.tuning import CAL_INPUTS, Labelled, Tuning, check_tuning, tune
 from matlake.regress.heads.baselines import ComparedHead, compare_with_baselines, fractions_baseline, more_baselines
-from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows, check_name
+from matlake.regress.heads.card import FineTuning, Forgetting, HeadCard, ModelRecord, TrainingRows
 from matlake.regress.heads.measure import learning_curve, made_now, measure_fitted
 from matlake.regress.heads.past import Past, SourceRows, find_past, target_of
 from matlake.regress.heads.plots import draw_plots
-from matlake.regress.heads.storage import find_encoders, save_head
+from matlake.regress.heads.storage import check_new_name, find_encoders, save_head
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import TargetSettings
 from matlake.regress.regressors import Fitted, LabelledRows
@@ -75,7 +75,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     require_torch()
     saved = read_saved_network(lake, request.head)
     name = request.name or f"{request.head}-{request.method}"
-    _check_names(name, request.head)
+    _check_names(lake, name, request.head)
     find_encoders(lake, saved.card)
     progress.note("reading the rows of the target domain, and those that the head was trained on")
     matrix = _read_target(lake, saved.card, request.target_rows)
@@ -154,8 +154,8 @@ def _forgetting(before: Fitted, after: Fitted, own: SourceRows, trained: NDArray
     return Forgetting(len(rows), measure(y, before.predict(x)), measure(y, after.predict(x)))
 
 
-def _check_names(name: str, head: str) -> None:
-    check_name(name)
+def _check_names(lake: Lake, name: str, head: str) -> None:
+    check_new_name(lake, name)
     if name == head:
         raise HeadError(f"the new head would take the place of {head}", "give it another name")
 

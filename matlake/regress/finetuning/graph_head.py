@@ -41,7 +41,7 @@ from matlake.regress.heads.card import HeadCard, ModelRecord, TrainingRows
 from matlake.regress.heads.measure import made_now, measure_fitted
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import TrainRequest
-from matlake.regress.heads.storage import HeadFiles
+from matlake.regress.heads.storage import HeadFiles, check_new_name
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import TargetSettings, check_scale, settle_target
 from matlake.regress.heads.unsaved import UnsavedHead
@@ -98,6 +98,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
     split = parse_split(request.split)
     target = _one_target(lake, request)
     name = request.head_name([target])
+    check_new_name(lake, name)
     progress.note("reading crystals and target")
     rows = _read_rows(lake, request, target, source, split)
     held_out = split.hold_out(rows.matrix, request.seed)
@@ -105,7 +106,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
     settings = settle_target(request, target, rows.matrix, held_out, (rows.default_dim,))
     fit, calibrating = _hold_out(rows.matrix, held_out, request.seed)
     y = _target(rows.matrix, settings, fit)
-    tuned = fine_tune(start, rows.crystals, y, (fit, calibrating), request.seed, progress)
+    tuned = fine_tune(start, rows.crystals, y, (fit, calibrating), target.name, request.seed, progress)
     matrix, features = _with_output(rows.matrix, tuned, name)
     return _measured(
         lake,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.plots.files import figure_files
-from matlake.plots.style import BLUE, GREEN, GREY, ORANGE, new_figure
+from matlake.plots.style import BLUE, COLUMN, GREEN, GREY, ORANGE, new_figure
 from matlake.regress.regressors.ir_net_numpy import ResidualNetwork
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def history_plots(regressor: object) -> dict[str, bytes]:
 
 def _losses(history: "TrainingHistory") -> dict[str, bytes]:
     """Draw losses by epoch, of at least one."""
-    with new_figure(4.8, 3.9) as figure:
+    with new_figure(COLUMN, 3.3) as figure:
         axes = figure.add_subplot()
         for loss, label, colour in (
             ("train_loss", "training rows, smooth-L1", BLUE),
@@ -47,9 +47,9 @@ def _losses(history: "TrainingHistory") -> dict[str, bytes]:
         if history.best:
             axes.axvline(history.best, color=GREY, linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
-        axes.set_xlabel("epoch (dashed: kept)")
-        axes.set_ylabel("mean loss (standard deviations of the target)")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
+        axes.set_xlabel("Epoch (dashed: kept)")
+        axes.set_ylabel("Mean loss (standard deviations of the target)")
+        figure.legend(loc="outside lower center", frameon=False)
         return figure_files(figure, "training")
 
 
@@ -58,12 +58,12 @@ def _transport_costs(weights: NDArray[np.float32]) -> dict[str, bytes]:
     last = len(weights) - 1
     rounds = sorted({1, (last + 1) // 2, last})
     edges = np.linspace(0.0, float(weights.max()) * 1.02, _BINS + 1).tolist()
-    with new_figure(4.8, 3.6) as figure:
+    with new_figure(COLUMN, 2.6) as figure:
         axes = figure.add_subplot()
         for number, colour in zip(rounds, (BLUE, ORANGE, GREEN), strict=False):
             axes.hist(weights[number], edges, histtype="step", color=colour, label=f"after round {number}")
         axes.axvline(float(weights[0, 0]), color=GREY, linewidth=0.8, linestyle="--", label="at the start")
-        axes.set_xlabel("transport cost w of a feature")
-        axes.set_ylabel("features")
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_xlabel("Transport cost w of a feature")
+        axes.set_ylabel("Features")
+        axes.legend(frameon=False)
         return figure_files(figure, "transport_costs")

@@ -13,7 +13,7 @@ from matlake.regress.regressors.feature_rows import row_blocks, take_rows
 from matlake.regress.splits import HeldOut
 from matlake.regress.targets.target_space import TargetSpace
 from matlake.regress.uncertainty.applicability import FARTHEST, UNKNOWN, block_set_counts, block_sets, element_counts
-from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, calibrate
+from matlake.regress.uncertainty.conformal import Calibrated, CalibrationRows, calibrate, needed_levels
 from matlake.regress.uncertainty.estimates import estimate
 from matlake.regress.uncertainty.fit_reference import ReferenceRows
 from matlake.regress.uncertainty.group_coverage import GroupCoverage, worst_groups
@@ -63,7 +63,14 @@ def calibrate_on(
     standardised = (scaler.transform(block) for _, block in row_blocks(matrix.features_of(held_out.test)))
     second = np.concatenate([np.stack([one.predict(z) for one in opinions.fitted], axis=1) for z in standardised])
     estimates = estimate(test.predicted, second, around, reference, rarest, found.interval, found.errors, space, "")
-    test = replace(test, lower=estimates.lower, upper=estimates.upper, expected_errors=estimates.expected_errors)
+    signed = (space.to_fit(test.y) - space.to_fit(test.predicted)) / estimates.fitted_errors
+    test = replace(
+        test,
+        lower=estimates.lower,
+        upper=estimates.upper,
+        expected_errors=estimates.expected_errors,
+        levels=needed_levels(signed, found.near.errors / found.near_expected),
+    )
     motifs = block_set_counts(fractions)[block_sets(tested)]
     warned = (
         (test.expected_errors > found.errors.limit) | (test.scores > FARTHEST) | (rarest < UNKNOWN) | (motifs < UNKNOWN)

@@ -123,6 +123,7 @@ def measure_fitted(
         upper=np.full(len(test_rows), np.nan),
         nearest=nearest,
         expected_errors=np.full(len(test_rows), np.nan),
+        levels=np.full(len(test_rows), np.nan),
     )
     fractions = take_rows(matrix.fractions, rows)
     domain = ApplicabilityDomain(

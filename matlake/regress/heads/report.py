@@ -29,7 +29,9 @@ from matlake.text_tables import Column, TextTable
 
 _CAPTIONS = {
     "parity": "Predicted against true values of the test rows.",
+    "reliability": "Predicted probabilities against observed frequencies in the test rows.",
     "error_by_distance": "Absolute errors of the test rows against their distance to the training rows.",
+    "coverage": "Share of true values in their interval against the level that the intervals state.",
     "learning_curve": "Mean absolute error on the test rows against the number of training rows.",
 }
 

@@ -23,6 +23,7 @@ from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.releases import last_release
 from matlake.encoders.session import open_session, read_audited
 from matlake.errors import DamageWarning, EncoderError, HeadError, UnknownEncoderError
+from matlake.platforms import NOT_PORTABLE, is_portable
 from matlake.regress.features.carried import encoder_of
 from matlake.regress.features.feature import Feature, layers_of
 from matlake.regress.heads.card import FORMAT_VERSION, HeadCard, check_name
@@ -180,7 +181,7 @@ def save_head_files(lake: LakeFolders, head: HeadFiles) -> HeadCard:
 
 def save_files(lake: LakeFolders, name: str, files: Mapping[str, bytes]) -> None:
     """Save the folder of a head, in place of one of the same name; see ``save_head``."""
-    check_name(name)
+    check_new_name(lake, name)
     try:
         with _one_writer(name):
             replace_head(lake, name, files)
@@ -188,6 +189,25 @@ def save_files(lake: LakeFolders, name: str, files: Mapping[str, bytes]) -> None
         raise HeadError(
             f"cannot save head {name}: {error}", "check the disk, and that no other process saves this head"
         ) from error
+
+
+def check_new_name(lake: LakeFolders, name: str) -> None:
+    """Check the name of a head that is to be saved; it may be that of one that is there, to take its place.
+
+    Raises:
+        HeadError: It cannot name a folder, or not on Windows; or it differs from that of a head in capitals alone,
+            which the file systems of Windows and macOS take for the same.
+    """
+    check_name(name)
+    if not is_portable(name):
+        raise HeadError(f"no folder can be named {name!r} on Windows", NOT_PORTABLE)
+    if isinstance(lake.heads_folder, Path) and lake.heads_folder.is_dir():
+        same = [one.name for one in lake.heads_folder.iterdir() if one.name.lower() == name.lower()]
+        if same and name not in same:
+            raise HeadError(
+                f"there is a head {same[0]!r} already, and Windows and macOS do not tell {name!r} from it",
+                f"use the name {same[0]!r} to replace it, or another name",
+            )
 
 
 def save_card(lake: LakeFolders, former: HeadCard, card: HeadCard) -> None:

@@ -27,7 +27,7 @@ from matlake.regress.heads.model_search import search_model
 from matlake.regress.heads.model_spec import FRACTIONS, crystal_network, resolve_model
 from matlake.regress.heads.plots import draw_plots
 from matlake.regress.heads.request import AUTO_TRANSFORM, RANDOM, TrainRequest
-from matlake.regress.heads.storage import HeadFiles, find_encoders, save_head_files
+from matlake.regress.heads.storage import HeadFiles, check_new_name, find_encoders, save_head_files
 from matlake.regress.heads.suggestions import what_to_try
 from matlake.regress.heads.target_settings import check_scale, settle_target, weighted
 from matlake.regress.heads.train_result import TrainResult
@@ -114,6 +114,7 @@ def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT
     if len(targets) > 1 and request.uncertainty is not None:
         raise TrainingError("one uncertainty is given for several targets", "train one head a target")
     name = request.head_name(targets)
+    check_new_name(lake, name)
     by_crystals = any(target.is_column and any_takes_crystals(lake, target.name) for target in targets)
     shared = read_shared_rows(
         lake,

@@ -48,6 +48,7 @@ class HeldOutRows:
         upper: float64 [m], upper ends.
         nearest: float64 [m], values of the nearest training materials.
         expected_errors: float64 [m], expected absolute errors; NaN for a yes/no property.
+        levels: float64 [m], level of the narrowest interval that holds the measured value; NaN for a yes/no property.
     """
 
     material_id: NDArray[np.str_]
@@ -60,6 +61,7 @@ class HeldOutRows:
     upper: NDArray[np.float64]
     nearest: NDArray[np.float64]
     expected_errors: NDArray[np.float64]
+    levels: NDArray[np.float64]
 
     def to_arrow(self) -> pa.Table:
         """Return a row for each: ``material_id``, ``formula``, ``measured``, ``predicted``, and what it rests on."""

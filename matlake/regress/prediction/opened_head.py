@@ -1,6 +1,5 @@
 """A head that is ready to predict, with its encoders. Needs no scikit-learn."""
 
-import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,6 +15,7 @@ from matlake.errors import FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
 from matlake.materials.formula import Composition, parse_formula
+from matlake.platforms import usable_cores
 from matlake.regress.features.feature import Feature, columns_of, places_of_columns
 from matlake.regress.features.own_columns import given_values, numbers_of
 from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
@@ -279,7 +279,7 @@ def _enter(predicted: list[PredictionColumns], row: int, reason: str | None) -> 
 
 def open_heads(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
     """Open a head of one target or several; see ``open_head``."""
-    return _open(lake, member_names(lake, head_name), threads or os.cpu_count() or 1)
+    return _open(lake, member_names(lake, head_name), threads or usable_cores())
 
 
 def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> OpenedHead:
@@ -295,7 +295,7 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
         EncoderError: An encoder is missing or damaged.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    return _open(lake, [head_name], threads or os.cpu_count() or 1)
+    return _open(lake, [head_name], threads or usable_cores())
 
 
 def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:

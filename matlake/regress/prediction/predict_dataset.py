@@ -1,6 +1,5 @@
 """Prediction for materials of the lake, from the vectors that it holds: nothing is parsed or encoded again."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from matlake.encoders.engine import Engine
 from matlake.errors import HeadError
+from matlake.platforms import usable_cores
 from matlake.progress import SILENT, Progress
 from matlake.regress.features.own_columns import feature_name
 from matlake.regress.heads.storage import find_encoders, load_head, member_names
@@ -96,7 +96,7 @@ def load_current_heads(lake: Lake, names: Sequence[str]) -> tuple[OpenedHead, li
     heads, digests = [], []
     for name in names:
         digest = digest_of_head(lake, name)
-        heads.append(load_head(lake, name, threads=os.cpu_count() or 1))
+        heads.append(load_head(lake, name, threads=usable_cores()))
         find_encoders(lake, heads[-1].card)
         if digest is None or digest_of_head(lake, name) != digest:
             raise HeadError(f"head {name} is being replaced by another process", "run the same command again")

@@ -1,7 +1,7 @@
 """Prediction for tables of any length: batches stream in, predictions stream out."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from matlake.errors import SourceError
 from matlake.files import fsync_folder, naming
 from matlake.interrupts import hold
+from matlake.platforms import rename, sync
 from matlake.progress import SILENT, Progress
 from matlake.regress.heads.storage import Head
 from matlake.regress.heads.verdict import head_notes
@@ -215,9 +216,9 @@ def write_predictions(
                 listed += failures[: LISTED - len(listed)]
                 track(rows)
         with part.open("rb+") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
         hold()
-        part.replace(output)
+        rename(part, output)
     finally:
         part.unlink(missing_ok=True)
     fsync_folder(output.parent)
@@ -281,11 +282,17 @@ def output_schema(schema: pa.Schema, heads: Sequence[Head], source: str) -> pa.S
     return schema
 
 
-def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Any:
+@contextmanager
+def _open_writer(part: Path, output: Path, schema: pa.Schema) -> Iterator[Any]:
     if output.suffix.lower() == ".csv":
-        return pacsv.CSVWriter(part, schema)
+        # a CSVWriter keeps a file that it opened itself until it is collected, and Windows renames no open file
+        with pa.OSFile(str(part), "wb") as sink, pacsv.CSVWriter(sink, schema) as writer:
+            yield writer
+        return
     if output.suffix.lower() in (".parquet", ".pq"):
-        return pq.ParquetWriter(part, schema, compression="zstd")
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            yield writer
+        return
     raise SourceError(f"cannot write {output}", "end its name in .csv or .parquet")
 
 

@@ -1,11 +1,11 @@
 """Decision trees and the ensembles made of them. 4,096 leaves a tree bound a head, however many rows there are."""
 
-import os
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.platforms import usable_cores
 from matlake.regress.regressors.labelled_rows import Weights
 from matlake.regress.regressors.regressor import FitRegressor, Model, Parameters, Regressor, fixed_grid, log_uniform
 
@@ -44,7 +44,7 @@ def _ensemble_of(trees: Parameters | None, name: str, **constants: Any) -> FitRe
 
         tree = [] if trees is None else [DecisionTreeRegressor(**trees, max_leaf_nodes=MAX_LEAVES)]
         estimator = getattr(ensemble, name)(*tree, **parameters, **constants, random_state=seed)
-        with parallel_config(backend="threading", n_jobs=os.cpu_count()):
+        with parallel_config(backend="threading", n_jobs=usable_cores()):
             regressor: Regressor = estimator.fit(x, y, sample_weight=weights)
         return regressor
 

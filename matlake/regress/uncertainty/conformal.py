@@ -113,6 +113,20 @@ def signed_quantiles(scores: NDArray[np.float64], level: float = LEVEL) -> tuple
     return level, max(0.0, conformal_quantile(-scores, side)), max(0.0, conformal_quantile(scores, side))
 
 
+def needed_levels(scores: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the levels above which the intervals of ``signed_quantiles`` hold values with given scores, float64 [n].
+
+    Args:
+        scores: float64 [n], signed errors of new rows, each divided by its difficulty.
+        known: float64 [m], scores that the intervals are calibrated on.
+    """
+    ordered = np.sort(known)
+    above = len(known) - np.searchsorted(ordered, scores, side="left")
+    below = np.searchsorted(ordered, scores, side="right")
+    beyond = np.where(scores >= 0.0, above, below)
+    return np.asarray(np.clip(1.0 - 2.0 * (beyond + 1) / (len(known) + 1), 0.0, 1.0))
+
+
 def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
     """Return the score that that of an exchangeable row does not exceed with a probability of at least ``level``.
 

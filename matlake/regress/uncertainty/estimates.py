@@ -24,12 +24,14 @@ class Estimates:
         lower: float64 [n], lower ends of the intervals, in the target's unit.
         upper: float64 [n], upper ends.
         expected_errors: float64 [n], expected absolute errors, in the target's unit; NaN for a head older than them.
+        fitted_errors: float64 [n], expected absolute errors on the fitted scale; NaN for a head older than them.
         causes: For each row, why its expected error is above the limit; nothing for one that is not.
     """
 
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     expected_errors: NDArray[np.float64]
+    fitted_errors: NDArray[np.float64]
     causes: list[tuple[str, ...]]
 
 
@@ -59,7 +61,8 @@ def estimate(
     """
     if errors is None:
         ends = interval.ends(values, around, space.bounds)
-        return Estimates(*ends, np.full(len(values), np.nan), [()] * len(values))
+        unknown = np.full(len(values), np.nan)
+        return Estimates(*ends, unknown, unknown, [()] * len(values))
     predicted, labels = space.to_fit(values), space.to_fit(reference.value)
     signals = signals_of(predicted - errors.shift, opinions, around, labels, rarest)
     fitted_errors = errors.fitted_errors(signals)
@@ -74,7 +77,7 @@ def estimate(
                 drivers.remove(Signal.SCORE)  # a reason by itself
             first = f"the expected error of {_in(expected[row], unit)} is above {_in(errors.limit, unit)}"
             causes[row] = (first, *(texts.of(driver, place) for driver in drivers[:_SHOWN]))
-    return Estimates(*interval.ends_by(predicted, fitted_errors, space), expected, causes)
+    return Estimates(*interval.ends_by(predicted, fitted_errors, space), expected, fitted_errors, causes)
 
 
 class _Texts:

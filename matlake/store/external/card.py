@@ -18,6 +18,7 @@ from matlake.encoders.card import (
     Precision,
     card_bytes,
     check_name,
+    check_new_name,
 )
 from matlake.encoders.registry import ENCODER_PLUGINS
 from matlake.encoders.training_record import TrainingRecord
@@ -89,7 +90,12 @@ def check_layer_name(layer: str) -> None:
 
 
 def new_card(name: str, layer: str, dim: int, sha256: str, about: About) -> EncoderCard:
-    """Return the card of an external encoder that has no vectors yet."""
+    """Return the card of an external encoder that has no vectors yet.
+
+    Raises:
+        EncoderError: No folder can have its name on Windows.
+    """
+    check_new_name(name)
     card = EncoderCard(
         name=name,
         version=1,

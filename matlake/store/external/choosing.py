@@ -16,6 +16,8 @@ _IDS: Final = (*ID_COLUMNS, "ids", "material_ids")
 _USUAL: Final = (VECTOR, "vectors", "embedding", "embeddings", "features", "descriptor", "descriptors")
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
 _ALL_OF: Final = "*"
+_SEPARATORS: Final = ("", "_", "-", ".")
+"""What stands between a name and the number of a counted column."""
 
 _SAY_WHICH: Final = Hint(
     "say which one: vector='NAME', or 'PREFIX*' for a column for each number",
@@ -98,15 +100,22 @@ def choose_vectors(table: VectorTable, ids: str, named: str | None, ref: LayerRe
 
 
 def column_of(table: VectorTable, names: Sequence[str]) -> VectorColumns | None:
-    """Return the column of vectors that has one of some names, capitals aside; None where there is none.
+    """Return the vectors that have one of some names, capitals aside; None where there are none.
+
+    They are one column of vectors, or columns of numbers that are counted behind the name: ``NAME0``, ``NAME_1``, ….
 
     Raises:
-        SourceError: It holds something else.
+        SourceError: The column holds something else, or a number of the counted ones is missing.
     """
     columns = list(table.kinds)
     found = next((name for name in names if name in columns), None)
     found = found or usual_column(columns, [name.lower() for name in names])
-    return None if found is None else VectorColumns((_checked(table, found, table.kinds[found]),))
+    if found is not None:
+        return VectorColumns((_checked(table, found, table.kinds[found]),))
+    counted = _counted([name for name, kind in table.kinds.items() if kind is Kind.NUMBERS])
+    wanted = {f"{name.lower()}{separator}" for name in names for separator in _SEPARATORS}
+    prefix = next((prefix for prefix in counted if prefix.lower() in wanted), None)
+    return None if prefix is None else VectorColumns(_in_order(table, prefix, counted[prefix]))
 
 
 def _named(table: VectorTable, kinds: Mapping[str, Kind], named: str) -> VectorColumns:

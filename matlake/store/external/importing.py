@@ -246,7 +246,7 @@ def _look(
     """
     ids = choose_ids(table, id_column)
     columns = choose_vectors(table, ids, vector_column, ref)
-    texts = pa.chunked_array([id_texts(block[ids]) for block in table.read([ids])], pa.string())
+    texts = _ids(table, ids)
     if not len(texts):
         raise SourceError(f"{table.name} has no rows", "nothing was imported")
     if texts.null_count:
@@ -263,6 +263,16 @@ def _look(
             f"SELECT {_ROW_HASH} AS key FROM {rows} AS r ANTI JOIN given AS g ON g.id = r.material_id"
         ).to_arrow_table()["key"]
     return _Given(table, ids, columns, _one(keys), _one(others))
+
+
+def _ids(table: VectorTable, column: str) -> pa.ChunkedArray:
+    """Return the ids of a table, string [n]; null where there is none."""
+    try:
+        return pa.chunked_array([id_texts(block[column]) for block in table.read([column])], pa.string())
+    except pa.ArrowException as error:
+        raise SourceError(
+            f"column {column!r} of {table.name} holds no ids: {error}", "ids are text or whole numbers"
+        ) from error
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -170,12 +170,25 @@ def _open_ipc(path: Path) -> VectorTable:
 
 
 def _open_json_lines(path: Path) -> VectorTable:
-    def batches(_: list[str]) -> Iterator[pa.RecordBatch]:
-        with pajson.open_json(path, pajson.ReadOptions(block_size=_JSON_BLOCK)) as reader:
+    """Open JSON lines: the first of them show which columns are numbers, of which later ones may have fractions."""
+    read = pajson.ReadOptions(block_size=_JSON_BLOCK)
+    with pajson.open_json(path, read) as reader:
+        schema = reader.schema
+
+    def batches(wanted: list[str]) -> Iterator[pa.RecordBatch]:
+        kinds = pa.schema([(name, _with_fractions(schema.field(name).type, alone=len(wanted) == 1)) for name in wanted])
+        parse = pajson.ParseOptions(explicit_schema=kinds, unexpected_field_behavior="ignore")
+        with pajson.open_json(path, read, parse) as reader:
             yield from reader
 
-    with pajson.open_json(path, pajson.ReadOptions(block_size=_JSON_BLOCK)) as reader:
-        return _of_batches(path, reader.schema, batches)
+    return _of_batches(path, schema, batches)
+
+
+def _with_fractions(kind: pa.DataType, *, alone: bool) -> pa.DataType:
+    """Return the type of a column that is read; one that is read alone holds ids, which stay what they are."""
+    if is_list(kind):
+        return pa.list_(pa.float64())
+    return pa.float64() if is_number(kind) and not alone else kind
 
 
 def _open_csv(path: Path) -> VectorTable:

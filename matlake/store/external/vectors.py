@@ -82,7 +82,15 @@ def _text(value: Any) -> str | None:
 def _numbers(cells: Cells) -> NDArray[np.float64]:
     if isinstance(cells, pa.Array):
         return np.asarray(pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.array([np.nan if is_missing(value) else value for value in cells], dtype=np.float64)
+    return np.array([_number(value) for value in cells], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
+    """Return the number in a cell, NaN where there is none."""
+    try:
+        return np.nan if is_missing(value) else float(value)
+    except (ValueError, TypeError, OverflowError):  # as of n/a
+        return np.nan
 
 
 def _of_arrow(cells: pa.Array, dim: int | None) -> tuple[NDArray[np.float32], dict[int, str]]:
@@ -104,7 +112,7 @@ def _of_numpy(cells: NDArray[Any], dim: int | None) -> tuple[NDArray[np.float32]
 def _of_python(cells: list[Any], dim: int | None) -> tuple[NDArray[np.float32], dict[int, str]]:
     try:  # where all are alike
         matrix = np.array(cells)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError):
         matrix = np.empty(0)
     if matrix.ndim == 2 and matrix.dtype.kind in NUMBERS:  # noqa: PLR2004 - rows and numbers
         return _of_numpy(matrix, dim)
@@ -124,7 +132,9 @@ def _one(cell: Any) -> NDArray[np.float32] | str | None:
         numbers = np.array(cell)
         if numbers.dtype == object and not any(isinstance(one, str) for one in numbers.ravel()):
             numbers = numbers.astype(np.float64)  # empty cells, decimals
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
+        if getattr(cell, "ndim", 0) == 1:  # as a tensor with gradients, or on a GPU
+            return f"a {type(cell).__name__} that cannot be read: {error}"
         numbers = np.empty(())
     if numbers.ndim != 1 or (numbers.dtype.kind not in NUMBERS and len(numbers)):
         return f"a {type(cell).__name__} in place of a vector"

@@ -7,6 +7,7 @@ long as the lake has the head.
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from deltalake import DeltaTable
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import LakeError
+from matlake.locks import LOCKED, is_held
+from matlake.platforms import on_windows
 from matlake.store.as_of import kept_versions
 from matlake.store.folders import DATASET_DELETED, HEADS_BEING_SAVED, HEADS_REPLACED, UNFINISHED_IMPORT, LakeFolders
 from matlake.store.maintenance.bucket_leftovers import left_beside_cards
@@ -52,7 +55,8 @@ class Leftover:
         elif self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            self.path.unlink(missing_ok=True)
+            with suppress(*((PermissionError,) if on_windows() else ())):  # it is open: the next run removes it
+                self.path.unlink(missing_ok=True)
 
 
 def find_leftovers(lake: LakeFolders, retention_hours: int) -> list[Leftover]:
@@ -153,6 +157,7 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     yield from (folder for folder in imports if _is_older(folder, time.time() - _IMPORT_SECONDS))
     yield from (folder for folder in lake.unfinished.glob(f".{UNFINISHED_IMPORT}*") if _is_older(folder, before))
     yield from (folder for folder in _unused_segments(lake) if _is_older(folder, before))
+    yield from (path for path in lake.unfinished.glob(f".*{LOCKED}") if _is_older(path, before) and not is_held(path))
     heads, encoders = lake.heads_folder, lake.encoders_folder
     if isinstance(heads, RemotePath) and isinstance(encoders, RemotePath):
         yield from left_beside_cards(heads, encoders, before)
@@ -160,6 +165,8 @@ def _in_folders(lake: LakeFolders, before: float) -> Iterator[LakePath]:
     for root in (lake.path, lake.encoders_folder, lake.heads_folder):
         for depth in ("", "*/"):
             yield from (path for path in root.glob(f"{depth}.*.part") if path.is_file() and _is_older(path, before))
+    locks = encoders.glob(f".*{LOCKED}") if isinstance(encoders, Path) else ()
+    yield from (path for path in locks if _is_older(path, before) and not is_held(path))
     for folder in lake.encoders_folder.glob("*"):
         if folder.is_dir() and not (folder / CARD_FILE).exists() and _is_older(folder, before):
             yield folder

@@ -9,6 +9,7 @@ from typing import Final
 
 from deltalake import DeltaTable
 
+from matlake import platforms
 from matlake.errors import LakeError
 from matlake.store.folders import LakeFolders
 from matlake.store.lake import make_tables
@@ -103,7 +104,7 @@ def move_away(lake: LakeFolders, root: LakePath, problem: str, report: CheckRepo
         move_table(root, target)
     elif isinstance(root, Path) and isinstance(target, Path):
         target.parent.mkdir(exist_ok=True)
-        root.rename(target)
+        platforms.rename(root, target)
         fsync_folder(root.parent)
         fsync_folder(target.parent)
     make_tables(lake)

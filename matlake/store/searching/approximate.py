@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from matlake.extras import require_extra
 from matlake.files import sha256_of
+from matlake.platforms import rename
 from matlake.store.searching.content_rows import ContentRows, OneLayer
 from matlake.store.searching.content_words import ContentSet
 from matlake.store.searching.k_nearest import KNearest, squares_of
@@ -192,8 +193,8 @@ def _keep(
                 "sha256": {name: sha256_of(folder / name) for name in (_FILE, _WORDS)},
                 **measured,
             }
-            (folder / CARD).write_text(json.dumps(card))
-            folder.rename(root / f"{INDEX}{name}")
+            (folder / CARD).write_text(json.dumps(card), "ascii")
+            rename(folder, root / f"{INDEX}{name}")
         except (OSError, RuntimeError):  # faiss raises the latter where it cannot write
             shutil.rmtree(folder, ignore_errors=True)
         else:

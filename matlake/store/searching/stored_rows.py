@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matlake.platforms import rename
 from matlake.store.searching.k_nearest import squares_of
 from matlake.store.tables.parts import LivePart
 
@@ -268,8 +269,8 @@ class SegmentWriter:
             "parts": self._parts,
             "checksums": {_VECTORS: self._checksums, **self._sums},
         }
-        (self._folder / CARD).write_text(json.dumps(card))
-        self._folder.rename(self._root / f"{SEGMENT}{self._name}")
+        (self._folder / CARD).write_text(json.dumps(card), "ascii")
+        rename(self._folder, self._root / f"{SEGMENT}{self._name}")
 
     def abandon(self) -> None:
         """Remove what was written."""

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +19,9 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from matlake.errors import SourceError
-from matlake.files import fsync_folder, lock, naming, sha256_of, write_whole
+from matlake.files import fsync_folder, naming, sha256_of, write_whole
+from matlake.locks import LOCKED, FileLock
+from matlake.platforms import rename, sync
 from matlake.progress import Progress
 from matlake.store.sources.http import RUN_AGAIN, AnswerError, Client, shown
 from matlake.store.sources.published import RemoteFile
@@ -74,14 +76,12 @@ def _written(folder: Path) -> Iterator[None]:
 @contextmanager
 def _alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Wait until no other process downloads into a folder, and keep others waiting."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not lock(descriptor, wait=False):
-            progress.note(f"waiting for another process that downloads to {folder}")
-            lock(descriptor, wait=True)
+    held = FileLock.take(folder / LOCKED, wait=False)
+    if held is None:
+        progress.note(f"waiting for another process that downloads to {folder}")
+        held = FileLock.take(folder / LOCKED, wait=True)
+    with held or nullcontext():
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _fetched(client: Client, file: RemoteFile, path: Path, progress: Progress) -> Path:
@@ -104,7 +104,7 @@ def _fetched(client: Client, file: RemoteFile, path: Path, progress: Progress) -
         return path
     _verify(part, file)
     note = replace(note, sha256=sha256_of(part))
-    part.replace(path)
+    rename(part, path)
     note.write(path)
     _beside(part).unlink(missing_ok=True)
     fsync_folder(path.parent)
@@ -223,7 +223,7 @@ def _piece(client: Client, file: RemoteFile, part: Path, known: _Note | None, pr
                 note.write(part)
                 _save(first, answer, target, file, received, progress)
                 target.flush()
-                os.fsync(target.fileno())
+                sync(target.fileno())
             return note
     except AnswerError as error:
         if error.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not got:

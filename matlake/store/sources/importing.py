@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from matlake.errors import Hint, LakeError, SourceError
-from matlake.files import fsync_folder, lock
+from matlake.files import fsync_folder
+from matlake.locks import LOCKED, FileLock
 from matlake.materials.crystal import MAX_ATOMS
+from matlake.platforms import rename
 from matlake.progress import SILENT, Progress
 from matlake.store.datasets import REMEMBERED_NOTE, SOURCE_NOTE, columns_in, import_commit, read_summary, remembered_in
 from matlake.store.folders import UNFINISHED_IMPORT
@@ -26,6 +27,7 @@ from matlake.store.sources.protocol import ClientMaker, Fetch, Fetched, NamedSou
 from matlake.store.sources.provenance import with_provenance
 
 _NAME_CHARACTERS: Final = 16
+_HELD: Final = ".of-"  # what compaction removes of imports begins otherwise
 
 
 def import_from(
@@ -114,7 +116,7 @@ def import_named(
             report = _import(lake, dataset, fetched, started, progress, update=before is not None)
         done = folder.with_name(f".{folder.name}")  # nobody takes up what is left of it
         shutil.rmtree(done, ignore_errors=True)  # a run that was killed here has left it
-        folder.rename(done)
+        rename(folder, done)
         shutil.rmtree(done, ignore_errors=True)
     return report
 
@@ -189,28 +191,15 @@ def _folder(lake: Lake, dataset: str, source: NamedSource, before: Remembered | 
     marks = {} if before is None else dict(before.marks)
     key = json.dumps([dataset, source.origin, marks], sort_keys=True).encode()
     folder = lake.unfinished / f"{UNFINISHED_IMPORT}{dataset}-{hashlib.sha256(key).hexdigest()[:_NAME_CHARACTERS]}"
-    descriptor = _lock(folder, f"{source.origin} into {dataset}")
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):  # it is empty where a key was refused, or a name wrong
-            folder.rmdir()
-        os.close(descriptor)
-
-
-def _lock(folder: Path, what: str) -> int:
-    """Lock a folder for as long as this process lives, and return its descriptor.
-
-    Raises:
-        LakeError: Another process has locked it.
-    """
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock.take(folder.with_name(f"{_HELD}{folder.name}{LOCKED}"), wait=False)
+    if held is None:
+        raise LakeError(f"another process is importing {source.origin} into {dataset}", "wait until it has ended")
+    with held:
+        folder.mkdir(exist_ok=True)
         fsync_folder(folder.parent)
-        descriptor = os.open(folder, os.O_RDONLY)
-        if not lock(descriptor, wait=False):
-            os.close(descriptor)
-            raise LakeError(f"another process is importing {what}", "wait until it has ended")
-        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
-            return descriptor
-        os.close(descriptor)  # another process has just finished and removed it
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):  # it is empty where a key was refused, or a name wrong
+                folder.rmdir()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from matlake.errors import SourceError
 from matlake.files import naming, write_whole
+from matlake.platforms import sync
 from matlake.progress import Progress
 from matlake.store.sources.http import AnswerError, shown
 
@@ -166,7 +167,7 @@ class Spool:
         with naming(path), path.open("ab") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         self._lengths[path.name] = self._lengths.get(path.name, 0) + len(content)
 
     def _save(self, cursor: str | None) -> None:

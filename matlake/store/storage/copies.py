@@ -19,6 +19,7 @@ from typing import Final
 
 from matlake.errors import StorageError
 from matlake.files import sha256_of
+from matlake.platforms import is_portable, rename
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import ObjectStatus, RemotePath, asking, open_store
 
@@ -156,7 +157,8 @@ def _cached(place: RemotePath) -> Path:
     """Return the folder of the cache that belongs to a place of a lake."""
     above = place.parent
     digest = hashlib.sha256(str(above).encode()).hexdigest()[:_HEX]
-    return cache_folder() / f"{above.name or 'bucket'}-{digest}" / place.name
+    name = above.name if above.name and is_portable(above.name) else "bucket"
+    return cache_folder() / f"{name}-{digest}" / place.name
 
 
 def _digest_file(copy: Path, path: str) -> Path:
@@ -197,7 +199,7 @@ def _put(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_bytes(content)
-            part.replace(path)
+            rename(part, path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
-from matlake import files
+from matlake import files, platforms
 from matlake.errors import LakeError
 from matlake.store.storage.remote_path import SCHEMES, RemotePath
 
@@ -36,7 +36,7 @@ def lake_path(text: str | Path | RemotePath) -> LakePath:
     scheme = scheme.lower()
     first, slash, key = rest.partition("/")
     if scheme == _FILE and slash and first in _THIS_MACHINE:
-        return Path(unquote(slash + key))
+        return Path(platforms.path_in_uri("", unquote(slash + key)))
     if scheme not in SCHEMES or not _BUCKET.fullmatch(first):
         raise _no_place(text)
     parts = [part for part in key.split("/") if part]
@@ -65,7 +65,7 @@ def rename(path: LakePath, name: str) -> None:
     if isinstance(path, RemotePath):
         path.rename(path.with_name(name))
     else:
-        path.rename(path.with_name(name))
+        platforms.rename(path, path.with_name(name))
 
 
 def fsync_folder(folder: LakePath) -> None:

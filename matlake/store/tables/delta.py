@@ -22,6 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import create_table_with_add_actions
 
 from matlake.errors import REPAIR, DamageWarning, LakeError
+from matlake.platforms import path_in_uri
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.parquet import count_rows, read_table
 from matlake.store.storage.places import LakePath, fsync_folder, lake_path
@@ -131,9 +132,17 @@ def live_files(table: DeltaTable, partition: dict[str, str] | None = None) -> li
     if urlsplit(table.table_uri).scheme in SCHEMES:
         root = lake_path(unquote(table.table_uri))
         return sorted(root / uri.removeprefix(table.table_uri) for uri in uris)
-    encoded = urlsplit(table.table_uri).path
-    folder = unquote(encoded)
-    return [Path(path) for path in sorted(folder + uri.removeprefix(encoded) for uri in uris)]
+    parts = urlsplit(table.table_uri)
+    folder = path_in_uri(parts.netloc, unquote(parts.path))
+    return [Path(path) for path in sorted(folder + _below(table.table_uri, parts.path, uri) for uri in uris)]
+
+
+def _below(table_uri: str, path: str, uri: str) -> str:
+    """Return the name of a part below its table; on Windows delta-rs leaves out the slash before the drive."""
+    for start in (table_uri, path, path.removeprefix("/")):
+        if uri.startswith(start):
+            return uri[len(start) :]
+    return uri
 
 
 def live_parts(table: DeltaTable, partition: dict[str, str] | None = None) -> list[LivePart]:

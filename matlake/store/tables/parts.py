@@ -7,6 +7,7 @@ the process, unless the file changes.
 
 import hashlib
 import os
+import posixpath
 import re
 import uuid
 import warnings
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from matlake.errors import DamageWarning
 from matlake.files import sha256_of
+from matlake.platforms import usable_cores
 from matlake.store.storage.parquet import count_rows, open_parquet
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import ObjectStatus, RemotePath
@@ -164,7 +166,7 @@ def split_damaged(parts: Iterable[LivePart], *, verify: bool = False) -> tuple[l
     """Return the parts that are sound, as far as one has looked, and those that are damaged; see ``find_damage``."""
     parts = list(parts)
     if verify:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             problems = list(pool.map(lambda part: find_damage(part, verify=True), parts))
     else:
         problems = [*_look(parts)]
@@ -180,7 +182,7 @@ def _look(parts: Sequence[LivePart]) -> Iterator[str | None]:
     listed: dict[RemotePath, ObjectStatus] = {}
     folders = {part.path.parent for part in parts if isinstance(part.path, RemotePath)}
     if folders:
-        shared = os.path.commonpath([f"/{folder.key}" for folder in folders])
+        shared = posixpath.commonpath([f"/{folder.key}" for folder in folders])
         listed = dict(RemotePath(next(iter(folders)).bucket, shared.lstrip("/")).objects())
     for part in parts:
         if isinstance(part.path, RemotePath):

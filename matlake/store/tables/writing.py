@@ -1,7 +1,6 @@
 """Parquet parts on their way into a Delta table: written, on disk, and not yet named by a commit."""
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ from deltalake.transaction import AddAction
 
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file, naming
+from matlake.platforms import rename, sync
 from matlake.store.storage.conditional_puts import require_conditional_puts
 from matlake.store.storage.places import LakePath, fsync_names
 from matlake.store.storage.remote_path import RemotePath
@@ -110,12 +110,12 @@ def write_stream(
                 counted = chain((first.pop() for _ in range(len(first))), left)  # no row group stays in memory
                 rows = sum(_write_groups(writer, counted if vectors else _counting(counted, nulls)))
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         size, path = hidden.stat().st_size, folder / part_name(digest_of(hidden))
         if isinstance(path, RemotePath):
             path.upload(hidden)
         else:
-            hidden.rename(path)
+            rename(hidden, path)
     fsync_names(folder, root)
     return Part(_relative(path, root), partition, size, rows, nulls)
 

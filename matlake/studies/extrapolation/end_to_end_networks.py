@@ -77,8 +77,11 @@ def _encoder(lake: Lake, name: str, features: Sequence[str]) -> RegisteredEncode
     if name not in GRAPH_NETWORKS:
         return lake.find_encoder(name)
     registered = {one.card.name: one for one in lake.registered_encoders() if one.card.architecture == name}
-    used = [found for feature in features if (found := registered.get(LayerRef.parse(feature).encoder))]
-    if not used and len(registered) != 1:
+    used = [one for feature in features if (one := registered.get(LayerRef.parse(feature).encoder))]
+    # networks of several targets came later: the name of an architecture keeps its meaning
+    single = [one for one in registered.values() if len(one.card.trained_on) == 1]
+    found = used[:1] or (single if len(single) == 1 else list(registered.values()))
+    if len(found) != 1:
         known = ", ".join(registered) or "none"
         raise EncoderError(f"{name} does not say which encoder's network is meant: there are {known}", "name one")
-    return (used or list(registered.values()))[0]
+    return found[0]

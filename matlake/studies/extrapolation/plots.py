@@ -71,7 +71,7 @@ def counts_plot(report: ExtrapolationReport) -> dict[str, bytes]:
             axes.plot(maes, color=colour, marker=marker, markersize=4, linewidth=1.2, label=failures.method)
         axes.set_xticks(range(len(bins)), labels)
         axes.set_ylim(bottom=0.0)
-        axes.set_xlabel("training rows with the material's rarest element (tested rows)")
+        axes.set_xlabel("Training rows with the material's rarest element (tested rows)")
         axes.set_ylabel(f"MAE of {labelled(quantity_of(report.target), report.unit)}")
         axes.legend(frameon=False, fontsize=7)
         return figure_files(figure, "extrapolation_elements")

@@ -138,8 +138,8 @@ def ratio_plot(report: TransferReport) -> dict[str, bytes]:
         axes.set_yticks(places, [f"{name} ({shown[name].facts.rows:,})" for name in order])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(-0.7, len(order) - 0.3)
-        axes.set_xlabel("test MAE, best TL / best SC (no unit)")
-        axes.set_ylabel("property (rows)")
+        axes.set_xlabel("Test MAE, best TL / best SC (no unit)")
+        axes.set_ylabel("Property (rows)")
         if len(series) > 1:
             figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
         return figure_files(figure, "transfer_ratios")
@@ -162,11 +162,11 @@ def layers_plot(measurements: Sequence[Measurement]) -> dict[str, bytes]:
         image = _matrix(axes, errors.relative, errors.sources, errors.layers, "viridis_r", limits, "0.93")
         _numbers(axes, errors.relative, errors.relative > dark, size=7)
         axes.set_aspect("auto")
-        axes.set_xlabel("layer of the source")
-        axes.set_ylabel("source")
+        axes.set_xlabel("Layer of the source")
+        axes.set_ylabel("Source")
         targets = f"{len(errors.targets)} targets" if len(errors.targets) > 1 else errors.targets[0]
         bar = figure.colorbar(image, ax=axes, location="top", aspect=40, shrink=0.8)
-        bar.set_label(f"validation MAE / that of the best layer\n{targets} (no unit)")
+        bar.set_label(f"Validation MAE / that of the best layer\n{targets} (no unit)")
         bar.outline.set_visible(False)
         return figure_files(figure, "transfer_layers")
 
@@ -194,7 +194,7 @@ def learning_curves_plot(measurements: Sequence[Measurement], report: TransferRe
             _draw(figure.add_subplot(rows, columns, place), target, curves)
         handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
         figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=3, frameon=False, fontsize=7)
-        figure.supxlabel("rows fitted to", fontsize=9)
+        figure.supxlabel("Rows fitted to", fontsize=9)
         return figure_files(figure, "transfer_learning_curves")
 
 
@@ -220,8 +220,8 @@ def correlation_plot(correlations: Correlations) -> dict[str, bytes]:
         if count <= _SMALL:
             off_diagonal = np.where(np.eye(count, dtype=bool), np.nan, shown)
             _numbers(axes, off_diagonal, np.abs(shown) > 0.6, size=6, absent="")  # noqa: PLR2004
-        axes.set_xlabel(f"target (grey: fewer than {FEWEST_COMMON} compositions in common)", fontsize=8)
-        axes.set_ylabel("target", fontsize=8)
+        axes.set_xlabel(f"Target (grey: fewer than {FEWEST_COMMON} compositions in common)", fontsize=8)
+        axes.set_ylabel("Target", fontsize=8)
         bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
         bar.set_label("correlation (no unit)\nPearson above the diagonal, Spearman below", fontsize=8)
         bar.outline.set_visible(False)

@@ -1,6 +1,9 @@
 """From tables to training rows: what is read, what is dropped, and the account of it."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from matlake.encoders.training_contents import random_parts
@@ -80,11 +83,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name) -> None:
         read_training_data(TrainingTable.from_file(tmp_path / name), RECIPE)
 
 
-def test_oqmd_loses_only_its_86_outliers(oqmd) -> None:
+def test_oqmd_loses_only_its_86_outliers(oqmd, tmp_path) -> None:
+    table = pq.read_table(oqmd)
+    outlier = pc.greater(pc.abs(table["formation_energy_eV_per_atom"]), 5.0)
+    some = pc.or_(outlier, pc.equal(pc.bit_wise_and(pa.array(np.arange(len(table))), 15), 0))  # and each sixteenth row
+    pq.write_table(table.filter(some), tmp_path / "oqmd.parquet")
     recipe = TableRecipe(("formation_energy_eV_per_atom",), split_column="split", max_abs=5.0)
-    data = read_training_data(TrainingTable.from_file(oqmd), recipe)
+    data = read_training_data(TrainingTable.from_file(tmp_path / "oqmd.parquet"), recipe)
     assert (data.account.missing_target, data.account.bad_materials, data.account.outliers) == (0, 0, 86)
-    assert data.account.rows == {"train": 239_121, "val": 51_242, "test": 51_251}
+    parts = table.filter(pc.and_(some, pc.invert(outlier)))["split"].to_pylist()
+    assert data.account.rows == {part: parts.count(part) for part in ("train", "val", "test")}
+    assert len(parts) > 21_000
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Labelling a table: every row is labelled or says why not, a killed run goes on, and pupils name their teacher."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from matlake.export.teacher.labels import (
     ReadRows,
 )
 from matlake.export.teacher.run import LabelRequest, label_table
-from matlake.files import lock
+from matlake.locks import FileLock
 from matlake.materials.crystal import Crystal
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.progress import Progress
@@ -194,13 +193,11 @@ def test_what_cannot_be_labelled_is_refused_before_anything_is_written(table, la
         with pytest.raises(SourceError, match=message):
             label_table(request)
     assert not list(tmp_path.iterdir())
-    busy = tmp_path / ".x.parquet.parts"
-    busy.mkdir()
-    descriptor = os.open(busy, os.O_RDONLY)
-    assert lock(descriptor, wait=False)
+    busy = FileLock.take(tmp_path / ".x.parquet.lock", wait=False)
     with pytest.raises(SourceError, match="another process"):
         label_table(LabelRequest(as_data(table), teacher, tmp_path / "x.parquet"))
-    os.close(descriptor)
+    busy.release()
+    assert not list(tmp_path.iterdir())
     (tmp_path / "z.parquet").write_bytes(b"")
     with pytest.raises(SourceError, match="exists and cannot be read"):
         label_table(LabelRequest(as_data(table), teacher, tmp_path / "z.parquet"))

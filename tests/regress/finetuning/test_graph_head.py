@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from edited_cards import edit_card
+from quick_training import outlined
 from running_server import Running, serving
 from samples import CRYSTAL_ENCODER, ELASTIC, Cli
 
 import matlake
-from matlake.encoders.card import LICENCE_FILE
+from matlake.encoders.card import LICENCE_FILE, read_card
+from matlake.encoders.leakage import LABELS, expose
 from matlake.encoders.registry import find_encoder
 from matlake.encoders.writing import write_encoder
 from matlake.errors import EncoderError, HeadError, MatlakeError, TrainingError
@@ -76,6 +78,7 @@ def table() -> pa.Table:
 def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         _train_with(patch, epochs=4)
+        patch.setattr("matlake.regress.finetuning.graph_head.draw_plots", outlined)
         yield
 
 
@@ -115,6 +118,9 @@ def test_the_head_carries_its_network_and_its_card_tells_of_it(lake: matlake.Lak
     carried = json.loads((place / "card.json").read_text())
     assert carried["sha256"] == compared.sha256 != lake.find_encoder("tiny-cgcnn").card.sha256
     assert "fine-tuned from tiny-cgcnn" in carried["training"]["notes"][-1]
+    learned = read_card(place)  # who makes it an encoder of its own is told that it knows these labels
+    assert learned.trained_on == (*lake.find_encoder("tiny-cgcnn").card.trained_on, TARGET)
+    assert expose(learned, TARGET, ["one"], None, None)[0].refusal(LABELS)
     assert max(carried["parity"].values()) <= 1e-4
     assert (place / LICENCE_FILE).read_text() == "Use it well."
     assert card.model.kind == MODEL

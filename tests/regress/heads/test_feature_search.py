@@ -130,7 +130,9 @@ def test_chosen_features_keep_their_columns_and_order() -> None:
 
 def test_a_head_needs_only_the_features_that_were_chosen(embedded: matlake.Lake) -> None:
     named = [f"{ENCODER}@13+16", "magpie", "fractions"]
-    result = train(embedded, TrainRequest("band_gap_eV", named, name="chosen", budget=Budget(6)))
+    result = train(
+        embedded, TrainRequest("band_gap_eV", named, where="band_gap_eV > 0", name="chosen", budget=Budget(6))
+    )
     choice = result.card.model.features
     assert choice is not None
     assert choice.everything.features == (f"{ENCODER}@13", f"{ENCODER}@16", "magpie@attributes", "fractions@fractions")

@@ -212,8 +212,9 @@ def test_a_fold_without_variation_does_not_stop_the_choice() -> None:
     x = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
     y = np.zeros(12)
     y[0] = 1.0
+    rows, budget = LabelledRows(x, y, np.arange(12).astype(str)), Budget(3 * len(AUTO_MODELS))
     for name in ("ridge", "auto"):
-        assert np.isfinite(search_model(name, LabelledRows(x, y, np.arange(12).astype(str)), seed=0).best.mae)
+        assert np.isfinite(search_model(name, rows, seed=0, budget=budget).best.mae)
 
 
 def test_reports_show_that_a_search_was_cut_short(trained: TrainResult, tmp_path: Path) -> None:

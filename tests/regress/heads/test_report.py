@@ -58,7 +58,7 @@ def test_a_page_holds_everything_in_one_file(embedded: matlake.Lake, trained: Tr
     page = Page(path.read_text())
     assert page.open == []
     assert page.headings == HEADINGS
-    assert [image.split(";")[0] for image in page.images] == ["data:image/svg+xml"] * 3
+    assert [image.split(";")[0] for image in page.images] == ["data:image/svg+xml"] * 4
     assert not {"script", "link", "iframe"} & set(page.tags)
     facts = [
         *(card.training.sql, card.training.split_description, card.sha256, card.features[0].sha256),
@@ -76,7 +76,7 @@ def test_markdown_has_its_images_beside_it(embedded: matlake.Lake, trained: Trai
     paths = write_report(embedded, "gap", tmp_path / "gap.md")
     text = (tmp_path / "gap.md").read_text()
     images = re.findall(r"!\[.*?\]\(<(.*?)>\)", text)
-    assert len(images) == 3
+    assert len(images) == 4
     assert {path.name for path in paths} == {"gap.md", *images}
     assert all((tmp_path / image).read_bytes().startswith(b"\x89PNG") for image in images)
     assert re.findall("^## (.*)$", text, re.MULTILINE) == HEADINGS

@@ -8,11 +8,12 @@ from matlake import extras
 from matlake.errors import EncoderError, HeadError, MissingExtraError, TrainingError
 from matlake.metrics import measure
 from matlake.progress import Progress
+from matlake.regress.heads.card import Budget
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
-from matlake.regress.regressors import elemnet
+from matlake.regress.regressors import AUTO_MODELS, elemnet
 from matlake.text_tables import plain_lines
 
 ENCODER = "elemnet-oqmd-formation-energy"
@@ -62,16 +63,17 @@ def test_people_see_the_unit_and_both_baselines(trained: TrainResult) -> None:
 def test_plots_are_kept_with_the_head(embedded: matlake.Lake) -> None:
     result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], "ridge", name="drawn"))
     plots = embedded.heads_folder / result.card.name / "plots"
-    names = ("error_by_distance", "learning_curve", "parity")
-    expected = [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
+    names = ("coverage", "error_by_distance", "learning_curve", "parity")
+    expected = [*(f"{name}.{ending}" for name in names for ending in ("png", "svg")), "test_rows.parquet"]
     assert sorted(path.name for path in plots.iterdir()) == expected
     assert all((plots / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
-    assert "absolute error of band gap (eV)" in (plots / "error_by_distance.svg").read_text()
+    assert "Absolute error of band gap (eV)" in (plots / "error_by_distance.svg").read_text()
     assert "MAE of band gap (eV)" in (plots / "learning_curve.svg").read_text()
 
 
 def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
-    request = TrainRequest("band_gap_eV", [FEATURE], "extra-trees", name="twice", seed=5)
+    rows = {"where": "band_gap_eV > 1", "budget": Budget(3)}
+    request = TrainRequest("band_gap_eV", [FEATURE], "extra-trees", name="twice", seed=5, **rows)
     first, again = train(embedded, request), train(embedded, request)
     assert first.card.sha256 == again.card.sha256
     assert first.metrics == again.metrics
@@ -79,7 +81,8 @@ def test_the_same_seed_makes_the_same_head(embedded: matlake.Lake) -> None:
 
 def test_auto_names_the_model_it_chose(embedded: matlake.Lake) -> None:
     steps: list[str] = []
-    result = train(embedded, TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0"), Progress(steps.append))
+    request = TrainRequest("band_gap_eV", [FEATURE], where="band_gap_eV > 0", budget=Budget(3 * len(AUTO_MODELS)))
+    result = train(embedded, request, Progress(steps.append))
     assert result.card.name == "band_gap_eV-auto"
     assert f"model {result.card.model.kind}" in plain_lines(result.lines())[3]
     assert result.metrics.mae < result.baseline.mae

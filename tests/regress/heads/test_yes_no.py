@@ -12,9 +12,11 @@ import pytest
 
 import matlake
 from matlake.errors import HeadError, TrainingError
+from matlake.plots.style import new_figure
 from matlake.regress.finetuning.source_head import read_saved_network
 from matlake.regress.heads.card_files import CARD_FILE, read_card
 from matlake.regress.heads.listing import card_lines, head_table
+from matlake.regress.heads.plots import kinds_of, plot_head
 from matlake.regress.heads.request import TrainRequest
 from matlake.regress.heads.storage import find_head, load_head
 from matlake.regress.heads.train import train
@@ -138,6 +140,17 @@ def test_a_condition_in_sql_is_yes_or_no(lake: matlake.Lake, trained: TrainResul
     assert result.card.kind == "yes/no"
     assert result.card.unit == ""
     assert result.test.predicted.tolist() == trained.test.predicted.tolist()
+
+
+def test_a_reliability_diagram_takes_the_place_of_parity(trained: TrainResult, lake: matlake.Lake) -> None:
+    kinds = kinds_of(trained.card, trained.test)
+    assert kinds == ["reliability", "error_by_distance", "learning_curve"]
+    with new_figure(3.3, 3.3) as figure:
+        axes = plot_head(lake, trained.card.name, ax=figure.add_subplot())
+        distance = plot_head(lake, trained.card.name, "error_by_distance", ax=figure.add_subplot())
+    assert axes.get_ylabel() == "Observed frequency of metal"
+    assert f"Brier score {trained.metrics.brier:#.3g}" in axes.get_legend().get_title().get_text()
+    assert " ".join(distance.get_ylabel().split()) == "Absolute error of the probability of metal"
 
 
 def test_the_server_answers_with_labels(trained: TrainResult, lake: matlake.Lake) -> None:

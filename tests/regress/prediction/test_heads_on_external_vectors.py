@@ -76,6 +76,9 @@ def test_a_table_of_vectors_gives_what_the_lake_gives(lake: matlake.Lake, tmp_pa
     wide = table["net"].to_pylist()
     pq.write_table(table, tmp_path / "new.parquet", row_group_size=9)
     table.to_pandas().to_json(tmp_path / "new.jsonl", orient="records", lines=True)
+    numbered = pd.DataFrame(wide, columns=[f"NET_{number}" for number in range(1, DIM + 1)])
+    numbered = numbered.assign(formula=table["formula"].to_pylist(), other0=1.0, other1=2.0)
+    numbered.to_csv(tmp_path / "numbered.csv", index=False)
     for given in (
         table,
         table.to_pandas(),
@@ -85,6 +88,8 @@ def test_a_table_of_vectors_gives_what_the_lake_gives(lake: matlake.Lake, tmp_pa
         pa.RecordBatchReader.from_batches(table.schema, table.to_batches(7)),
         tmp_path / "new.parquet",
         tmp_path / "new.jsonl",
+        numbered,
+        tmp_path / "numbered.csv",
     ):
         found = head.predict(given, progress=False)
         assert [one.value for one in found.predictions] == pytest.approx([expected[name] for name in ids]), type(given)
@@ -94,6 +99,9 @@ def test_a_table_of_vectors_gives_what_the_lake_gives(lake: matlake.Lake, tmp_pa
     assert pd.read_csv(tmp_path / "out.csv")[f"predicted_{TARGET}"].tolist() == pytest.approx(
         [expected[n] for n in ids]
     )
+
+    with pytest.raises(SourceError, match="NET_1 to NET_5, but no NET_3"):
+        head.predict(numbered.drop(columns="NET_3"), progress=False)
 
     both = table.rename_columns(["formula", "net@early"]).append_column("net@late", table["net"])
     expected = stored(lake, "beside")

@@ -19,6 +19,7 @@ from matlake.regress.heads.train import train
 from matlake.regress.heads.train_result import TrainResult
 from matlake.regress.prediction.predict import predict
 from matlake.regress.prediction.predict_table import predict_to_file
+from matlake.regress.regressors.ir_net import IR_NET_KIND
 from matlake.regress.targets.bounds import Bounds, find_bounds
 from matlake.text_tables import plain_lines
 
@@ -142,8 +143,9 @@ def test_bounds_of_the_user_reach_tables(
     assert max(table["upper_band_gap_eV"].to_pylist()) == 2.0
 
 
-def test_fine_tuning_keeps_the_bounds(embedded: matlake.Lake) -> None:
+def test_fine_tuning_keeps_the_bounds(embedded: matlake.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
+    monkeypatch.setitem(IR_NET_KIND.training, "epochs", 7)
     own = train(embedded, TrainRequest("band_gap_eV", [FEATURE], "ir-net:16", name="net", where="nelements > 2"))
     assert own.card.bounds.minimum == 0.0
     tuned = finetune(embedded, FinetuneRequest("net", "nelements = 2", name="tuned"))

@@ -1,6 +1,5 @@
 """Vectors of other programs: from any table into the lake, each to its material, all of them or none."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,8 @@ from samples import ELASTIC
 
 import matlake
 from matlake.errors import CommitUnknownError, EncoderError, LakeError, MatlakeError, SourceError
-from matlake.files import lock
+from matlake.locks import LOCKED, FileLock
+from matlake.store.encoder_folders import BEING_REGISTERED
 from matlake.store.external import importing
 from matlake.store.external.card import find_external, save_card
 from matlake.store.tables import delta
@@ -145,6 +145,15 @@ def test_columns_are_named_where_a_table_has_several(
     assert held(crystals, "lone") == held(crystals, "counted")
 
 
+class WithGradients:
+    """Like a tensor of torch."""
+
+    ndim = 1
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+
+
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "NaN": (lambda: {"rutile": [1.0, 2.0], "gan": [np.nan, 1.0]}, "row 1 of .*'gan', has a vector with NaN"),
     "infinite": (lambda: {"rutile": [np.inf, 2.0]}, "row 0 of .*'rutile', has a vector with NaN"),
@@ -168,6 +177,13 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "nothing at all": (dict, "are empty"),
     "complex numbers": (lambda: (["gan"], np.ones((1, 2), dtype=complex)), "holds values that are neither numbers nor"),
     "true and false": (lambda: {"gan": [True, False]}, "'gan', has a list in place of a vector"),
+    "objects as ids": (lambda: pa.table({"id": [{"mp": 1}], "vector": [[1.0]]}), "column 'id' .* holds no ids: .*cast"),
+    "bytes as ids": (lambda: pa.table({"id": [b"\xff"], "vector": [[1.0]]}), "column 'id' .* holds no ids: .*UTF8"),
+    "gradients": (lambda: {"gan": WithGradients()}, "'gan', has a WithGradients that cannot be read: Can't call numpy"),
+    "text among numbers": (
+        lambda: pd.DataFrame({"id": ["gan", "rutile"], "x0": [1.0, 2.0], "x1": pd.Series([1.0, "n/a"], dtype=object)}),
+        "row 1 .*'rutile', has a vector with NaN",
+    ),
     "nested": (lambda: {"gan": [[1.0], [2.0]]}, "'gan', has a list in place of a vector"),
     "two columns": (
         lambda: pd.DataFrame([["gan", [1], [2]]], columns=["id", "vector", "vector"]),
@@ -401,9 +417,10 @@ def test_from_the_card_to_the_commit_an_import_is_alone(titania: matlake.Lake, m
     save, append = importing.save_card, Appender.append
 
     def try_lock() -> None:
-        descriptor = os.open(titania.encoders_folder, os.O_RDONLY)
-        free.append(lock(descriptor, wait=False))
-        os.close(descriptor)
+        held = FileLock.take(titania.encoders_folder / f"{BEING_REGISTERED}{LOCKED}", wait=False)
+        free.append(held is not None)
+        if held is not None:
+            held.release()
 
     monkeypatch.setattr(importing, "save_card", lambda *arguments: (try_lock(), save(*arguments)))
     monkeypatch.setattr(Appender, "append", lambda *arguments: (try_lock(), append(*arguments))[1])
@@ -436,3 +453,15 @@ def test_large_tables_become_several_parts(
     assert sum(part.partition["encoder"] == "parts" for part in snapshot.parts) >= 3
     assert held(crystals, "parts") == dict(zip(ids, made.tolist(), strict=True))
     assert given(crystals, (ids, made), "parts").skipped == ROWS
+
+
+def test_whole_numbers_at_the_head_of_json_lines_do_not_make_vectors_of_integers(
+    crystals: matlake.Lake, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matlake.store.external.tables._JSON_BLOCK", 256)
+    vectors = np.arange(ROWS * DIM, dtype=np.float32).reshape(ROWS, DIM)
+    vectors[-1] += 0.5
+    columns = {"id": ids, "vector": [[int(n) if n == int(n) else n for n in row] for row in vectors.tolist()]}
+    pd.DataFrame(columns).to_json(tmp_path / "whole.jsonl", orient="records", lines=True)
+    given(crystals, tmp_path / "whole.jsonl", "whole")
+    assert held(crystals, "whole") == dict(zip(ids, vectors.tolist(), strict=True))

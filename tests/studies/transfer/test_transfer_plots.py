@@ -35,9 +35,9 @@ def test_all_plots_come_as_png_and_svg_with_labelled_axes() -> None:
     assert set(files) == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")}
     assert all(content.startswith(b"\x89PNG") for name, content in files.items() if name.endswith("png"))
     labels = {
-        "transfer_ratios": ["test MAE, best TL / best SC (no unit)", "slme (3,006)"],
-        "transfer_layers": ["layer of the source", "elemnet-oqmd-volume"],
-        "transfer_learning_curves": ["MAE (eV)", "rows fitted to", "expt_deltae"],
+        "transfer_ratios": ["Test MAE, best TL / best SC (no unit)", "slme (3,006)"],
+        "transfer_layers": ["Layer of the source", "elemnet-oqmd-volume"],
+        "transfer_learning_curves": ["MAE (eV)", "Rows fitted to", "expt_deltae"],
         "target_correlations": ["Spearman below", "expt_bandgap"],
     }
     for stem, texts in labels.items():

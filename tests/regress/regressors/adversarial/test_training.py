@@ -170,5 +170,5 @@ def test_losses_and_weights_are_drawn(cal: Fitted) -> None:
     assert sorted(plots) == ["training.png", "training.svg", "transport_costs.png", "transport_costs.svg"]
     assert plots["training.png"].startswith(b"\x89PNG")
     assert b"worst rows after the attack" in plots["training.svg"]
-    assert b"transport cost w of a feature" in plots["transport_costs.svg"]
+    assert b"Transport cost w of a feature" in plots["transport_costs.svg"]
     assert history_plots(object()) == {}

@@ -1,0 +1,207 @@
+"""The page of a map in a real browser, from a file, without a network: search, selection, crystals, day and night."""
+
+import base64
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import complaints, headless_browser
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+import matlake
+
+PATIENCE_S = 60
+MARK = "window.reached = []; addEventListener('securitypolicyviolation', (event) => reached.push(event.blockedURI));"
+CATCH_DOWNLOAD = """
+const make = URL.createObjectURL;
+URL.createObjectURL = (blob) => { window.caught = blob; return make(blob); };
+HTMLAnchorElement.prototype.click = () => {};
+document.getElementById('download').click();
+"""
+
+
+class MapPage:
+    """What a person sees and does."""
+
+    def __init__(self, browser: Chrome, path: Path) -> None:
+        self.browser = browser
+        browser.get(path.as_uri())
+        self.wait(lambda: self.run("return document.documentElement.dataset.ready === 'yes'"))
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+
+    def find(self, name: str) -> WebElement:
+        return self.browser.find_element(By.ID, name)
+
+    def text(self, name: str) -> str:
+        return self.find(name).text
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        WebDriverWait(self.browser, PATIENCE_S, 0.05).until(lambda _: condition())
+
+    def search(self, query: str) -> str:
+        field = self.find("query")
+        field.clear()
+        before = self.text("selected-title")
+        field.send_keys(query + "\n")
+        self.wait(lambda: self.text("selected-title") != before)
+        return self.text("selected-title")
+
+    def listed(self) -> list[str]:
+        """Return the ids of the selected materials that are listed."""
+        ids: list[str] = self.run(
+            "return [...document.querySelectorAll('#list button span:nth-child(2)')].map((span) => span.textContent)"
+        )
+        return ids
+
+    def drag(self, tool: str, *steps: tuple[float, float]) -> None:
+        """Draw around points with a tool, from the middle of the map; steps are shares of its width and height."""
+        self.browser.find_element(By.CSS_SELECTOR, f"[data-drag={tool}]").click()
+        plot = self.find("map")
+        width, height = plot.size["width"], plot.size["height"]
+        (x, y), *rest = steps
+        hand = ActionChains(self.browser, duration=30)
+        hand.move_to_element_with_offset(plot, int(x * width), int(y * height)).click_and_hold()
+        for dx, dy in rest:
+            hand.move_by_offset(int(dx * width), int(dy * height))
+        hand.release().perform()
+
+    def pixel(self, row: int) -> tuple[int, int]:
+        """Return where a point is on the screen, from the middle of the map."""
+        x, y = self.run(
+            """
+            const plot = document.getElementById('map'), {xaxis, yaxis} = plot._fullLayout;
+            const all = plot.data.flatMap((trace) => [...trace.x].map((x, place) => [x, trace.y[place]]));
+            const [x, y] = all[arguments[0]], box = plot.getBoundingClientRect();
+            return [xaxis.l2p(x) + xaxis._offset - box.width / 2, yaxis.l2p(y) + yaxis._offset - box.height / 2];
+            """,
+            row,
+        )
+        return round(x), round(y)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """A browser that reaches no host by any name."""
+    with headless_browser(1280, 900, "--host-resolver-rules=MAP * ~NOTFOUND") as started:
+        started.execute_cdp_cmd("Network.enable", {})
+        started.execute_cdp_cmd(
+            "Network.emulateNetworkConditions",
+            {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+        )
+        started.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": MARK})
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shown(browser: Chrome, page: Path) -> MapPage:
+    """The map of ``elastic``; drawing it takes a second, so tests go on where the one before has stopped."""
+    return MapPage(browser, page)
+
+
+@pytest.fixture(scope="module")
+def ids(mapped: matlake.Lake) -> list[str]:
+    """The ids of the points, in their order."""
+    found: list[str] = mapped.sql("SELECT material_id FROM elastic ORDER BY material_id").arrow()[0].to_pylist()
+    return found
+
+
+def test_a_formula_or_a_part_of_an_id_is_found(shown: MapPage, ids: list[str], mapped: matlake.Lake) -> None:
+    assert shown.text("scale-title") == "bulk modulus VRH (GPa)"
+    assert "60 materials of elastic" in shown.text("summary")
+    formulas = mapped.sql("SELECT formula FROM elastic ORDER BY material_id").arrow()[0].to_pylist()
+    formula = formulas[20]
+    same = [name for name, other in zip(ids, formulas, strict=True) if other == formula]
+    assert shown.search(formula) == f"{len(same)} found for {formula}"
+    assert shown.listed() == same
+    assert shown.text("formula").replace("\n", "") == formula
+    assert shown.search("onerror") == "1 found for onerror"
+    assert shown.listed() == ["<img src=x onerror=alert(1)>"]
+    assert shown.run("return document.images.length") == 0
+    assert shown.search("Xx9") == "Nothing on this map is Xx9"
+
+
+def test_box_and_lasso_give_ids_and_a_table(shown: MapPage, ids: list[str]) -> None:
+    shown.drag("select", (-0.4, -0.4), (0.8, 0.8))
+    shown.wait(lambda: shown.text("selected-title").endswith(" selected"))
+    boxed = shown.listed()
+    assert len(boxed) > 20
+    assert set(boxed) <= set(ids)
+    shown.drag("lasso", (-0.2, -0.2), (0.4, 0), (0, 0.4), (-0.4, 0), (0, -0.35))
+    shown.wait(lambda: shown.listed() != boxed)
+    assert shown.text("selected-title") == f"{len(shown.listed())} selected"
+    assert set(shown.listed()) <= set(boxed)
+    shown.run(CATCH_DOWNLOAD)
+    csv = shown.browser.execute_async_script("caught.text().then(arguments[0])")  # type: ignore[no-untyped-call]
+    assert csv.splitlines()[0] == "dataset,material_id,formula,bulk_modulus_VRH_GPa,x,y"
+    assert [line.split(",")[1] for line in csv.splitlines()[1:]] == shown.listed()
+    shown.find("clear").click()
+    shown.wait(lambda: shown.text("selected-title") == "Nothing selected")
+
+
+def test_hover_and_click_show_the_material(shown: MapPage) -> None:
+    shown.browser.find_element(By.CSS_SELECTOR, "[data-drag=pan]").click()
+    hand = ActionChains(shown.browser, duration=30)
+    hand.move_to_element_with_offset(shown.find("map"), *shown.pixel(12)).perform()
+    shown.wait(lambda: shown.find("tip").is_displayed())
+    assert "bulk modulus VRH: " in shown.text("tip")
+    hand.click().perform()
+    shown.wait(lambda: shown.text("facts").splitlines()[1] in shown.text("tip"))
+
+
+def test_the_crystal_is_drawn_or_said_to_be_missing(shown: MapPage, page: Path, ids: list[str]) -> None:
+    numbers = crystal_numbers(page)
+    shown.search(ids[numbers.index(40)])
+    shown.wait(lambda: "in a cell of" in shown.text("crystal-words"))
+    shown.wait(lambda: shown.find("crystal").find_elements(By.TAG_NAME, "canvas"))
+    shown.search(ids[numbers.index(-2)])
+    shown.wait(lambda: "50 of 60 materials" in shown.text("crystal-words"))
+
+
+def test_the_page_follows_the_night_and_fits_a_telephone(shown: MapPage) -> None:
+    browser = shown.browser
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    shown.wait(lambda: shown.run("return document.getElementById('map').layout.font.color") == "#e8edf2")
+    assert shown.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
+    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    shown.wait(lambda: shown.run("return document.documentElement.scrollWidth") == 390)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_nothing_was_asked_for_and_nothing_went_wrong(shown: MapPage) -> None:
+    assert shown.run("return window.reached") == []
+    assert shown.run("return performance.getEntriesByType('resource').length") == 0
+    assert complaints(shown.browser) == []
+
+
+def crystal_numbers(page: Path) -> list[int]:
+    """Return which crystal of the file each point has: -1 for none, -2 for one that is not in it."""
+    (packed,) = re.findall(r'id="data-crystal">([^<]*)<', page.read_text())
+    numbers: list[int] = np.frombuffer(gzip.decompress(base64.b64decode(packed)), "<i4").tolist()
+    return numbers
+
+
+def test_categories_can_be_hidden(browser: Chrome, mapped: matlake.Lake, tmp_path: Path) -> None:
+    path = tmp_path / "map.html"
+    mapped.map(["elastic", "gaps"], "magpie", "kind", output=path, structures=0, progress=False)
+    shown = MapPage(browser, path)
+    buttons = shown.find("legend").find_elements(By.TAG_NAME, "button")
+    names = [button.text for button in buttons]
+    assert names[7:] == ["1 other value", "no value (46)", "elastic", "gaps"]
+    visible = "return document.getElementById('map').data.map((trace) => trace.visible ?? true)"
+    assert all(shown.run(visible))
+    buttons[-1].click()
+    shown.wait(lambda: not all(shown.run(visible)))
+    assert buttons[-1].get_attribute("aria-pressed") == "false"
+    assert shown.run(visible).count(False) == 1
+    assert complaints(browser) == []
