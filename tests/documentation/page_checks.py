@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from documentation.shared_lake import CRYSTALS
@@ -33,6 +34,11 @@ def of_scikit_learn(names: Mapping[str, Any]) -> None:
     assert names["search"].best_params_["embedder__features"] == "magpie"
 
 
+def of_map(names: Mapping[str, Any]) -> None:
+    assert all(Path(f"elastic.{ending}").stat().st_size for ending in ("html", "json.gz", "parquet"))
+    assert list(names["table"].columns) == ["dataset", "material_id", "formula", "x", "y", "bulk_modulus_VRH_GPa"]
+
+
 def of_as_of(names: Mapping[str, Any]) -> None:
     assert len(names["rows"].arrow()) > 100
 
@@ -55,4 +61,5 @@ CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
     "docs/guides/external-vectors.md": of_external_vectors,
     "docs/guides/scikit-learn.md": of_scikit_learn,
     "docs/guides/as-of.md": of_as_of,
+    "docs/guides/map.md": of_map,
 }
