@@ -71,6 +71,7 @@ def test_the_command_line_is_that_of_help(site: Path) -> None:
     assert not [name for name in COMMANDS if f"matlake {name}" not in page]
     assert "Embed databases" in page or "Embed materials databases" in page
     assert "--max-fits" in page
+    assert not re.search(r"Sentinel|function &lt;|object at 0x", page), "a default that is no text"
 
 
 def test_the_python_reference_has_every_public_name(site: Path) -> None:
