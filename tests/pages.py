@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -111,12 +112,17 @@ def check_options(arguments: Sequence[str], group: click.Group) -> None:
         context = click.Context(command, info_name=command.name, parent=context)
 
 
-def leave_out_plots() -> None:
-    """Let training keep the test rows of heads and draw nothing, in this process; tests/regress/heads draw."""
-    import matlake.regress.heads.train as training
+def shorten_training() -> None:
+    """Let training in this process compare heads with a small forest, and keep their test rows without drawing them."""
+    import pytest
+    from quick_training import TRAINING, quicken
+
     from matlake.regress.heads.tested_rows import rows_file
 
-    training.draw_plots = lambda _, test, *__: rows_file(test)
+    patch = pytest.MonkeyPatch()
+    quicken(patch)
+    for module in TRAINING:
+        patch.setattr(f"{module}.draw_plots", lambda _, test, *__: rows_file(test))
 
 
 def say(text: str) -> None:
@@ -148,10 +154,10 @@ def _run(blocks: Sequence[Block], folder: str, check: Callable[[Mapping[str, Any
         os.dup2(number, stream.fileno())
     os.chdir(folder)
     os.environ.pop("MATLAKE_LAKE", None)
-    leave_out_plots()
+    shorten_training()
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks:
-        say(f"\n{block.place}")
+        say(f"\n{block.place} after {time.process_time():.1f} s of the processor")
         try:
             _run_block(block, names)
         except BaseException:  # noqa: BLE001 - the log says what it was

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from pages import leave_out_plots
+from pages import shorten_training
 from samples import BUNDLED, temperature_series
 
 FORMULAS: Final = 150
@@ -64,7 +64,7 @@ def _write_files(gaps: pa.Table, crystals: pa.Table, candidates: pa.Table, mine:
 def _make_lake(gaps: pa.Table, crystals: pa.Table, candidates: pa.Table, mine: pa.Table) -> None:
     import matlake
 
-    leave_out_plots()
+    shorten_training()
     lake = matlake.open_lake("lake", create=True)
     measured = gaps["band_gap_eV"].to_numpy()
     lake.add(gaps.append_column("is_metal", pa.array(measured == 0)), dataset="gaps", progress=False)
