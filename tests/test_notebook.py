@@ -34,7 +34,7 @@ def outputs(notebook: Any) -> list[dict[str, str]]:
 
 def test_all_notebooks_are_on_the_page_of_examples_and_all_are_tested() -> None:
     assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(NAMES)
-    assert [*re.findall(r"\(\.\./examples/notebooks/(\w+)\.ipynb\)", PAGE)] == list(NAMES)
+    assert [*re.findall(r"\(\.\./\.\./examples/notebooks/(\w+)\.ipynb\)", PAGE)] == list(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
