@@ -1,6 +1,5 @@
 """The optional dependencies: what each extra brings, and the refusal where it is missing."""
 
-import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
 from typing import Final
@@ -50,6 +49,8 @@ def is_installed(module: str) -> bool:
 
 def tool_versions(names: Sequence[str] = _TOOLS) -> dict[str, str]:
     """Return the versions of those packages that are installed; by default all that make an encoder's file."""
+    import importlib.metadata  # takes as long to import as the rest of a light command
+
     versions = {}
     for name in names:
         try:

@@ -18,6 +18,7 @@ HOUSE = ROOT / "matlake"
 
 SHARED = {
     *(
+        "arrow_columns",
         "documents",
         "errors",
         "extras",

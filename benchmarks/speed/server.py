@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -96,13 +96,13 @@ def main() -> None:
     print(f"\n{verdict(results)}")
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, contests: Sequence[Contest] = CONTESTS) -> None:
     """Make a lake with the heads, the same regressors as scikit-learn pickles, and the requests."""
     lake = open_lake(folder / "lake", create=True)
-    for dataset, feature in {(contest.table, contest.feature) for contest in CONTESTS}:
+    for dataset, feature in {(contest.table, contest.feature) for contest in contests}:
         import_table(lake, DATA / f"{dataset}.parquet", dataset)
         embed(lake, [feature], dataset=dataset, workers=os.cpu_count() or 1)
-    for contest in CONTESTS:
+    for contest in contests:
         request = TrainRequest(
             contest.target, [contest.feature], contest.model, dataset=contest.table, name=contest.name
         )
@@ -148,10 +148,10 @@ def _pickle(lake: Lake, folder: Path, contest: Contest, parameters: dict[str, An
     )
 
 
-def ours(folder: Path, contest: Contest) -> Any:
-    """Return what starts our server."""
+def ours(folder: Path, contest: Contest, checkout: Path = ROOT) -> Any:
+    """Return what starts our server, or that of another checkout."""
     command = [sys.executable, "-m", "matlake", "--lake", str(folder / "lake"), "serve", contest.name]
-    return lambda: started([*command, "--port"], folder / "matlake.log")
+    return lambda: started([*command, "--port"], folder / "matlake.log", checkout)
 
 
 def peer(folder: Path, contest: Contest) -> Any:
@@ -162,12 +162,13 @@ def peer(folder: Path, contest: Contest) -> Any:
 
 
 @contextlib.contextmanager
-def started(command: list[str], log: Path) -> Iterator[int]:
+def started(command: list[str], log: Path, checkout: Path = ROOT) -> Iterator[int]:
     """Start a server at a free port, wait until it listens, and stop it in the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with log.open("w") as file:
-        process = subprocess.Popen([*command, str(port)], cwd=ROOT, stdout=file, stderr=file)
+        environment = os.environ | {"PYTHONPATH": str(checkout.resolve())}
+        process = subprocess.Popen([*command, str(port)], cwd=checkout, env=environment, stdout=file, stderr=file)
     try:
         end = time.monotonic() + PATIENCE_S
         while True:

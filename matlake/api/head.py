@@ -308,7 +308,7 @@ class Head(Report):
 
     def _read_cards(self) -> None:
         names = member_names(self.lake, self.name)
-        self._cards = tuple(read_card(find_head(self.lake, name, (CARD_FILE,)) / CARD_FILE) for name in names)
+        self._cards = tuple(read_card(find_head(self.lake, name, (CARD_FILE,)) / CARD_FILE, name) for name in names)
 
     def _open(self) -> "OpenedHead":
         """Return it with its encoders, opened once: a notebook predicts many times."""

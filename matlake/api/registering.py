@@ -168,7 +168,7 @@ def _uses(lake: Lake, name: str) -> _Uses:
     heads, vectors, digests = [], dict[str, int](), set[str]()
     for head, folder in lake.head_folders().items():
         try:
-            features = read_head_card(folder / CARD_FILE).features
+            features = read_head_card(folder / CARD_FILE, head).features
         except HeadError as error:
             raise EncoderError(
                 f"it is not known whether head {head} uses encoder {name}: {error}", error.hint

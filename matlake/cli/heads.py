@@ -61,7 +61,7 @@ def _shown(lake: "Lake", name: str) -> tuple[dict[str, Any], list[str]]:
     from matlake.store.predictions import head_digest, saved_predictions, shown_name
 
     folder = find_head(lake, name)
-    card = read_card(folder / CARD_FILE)
+    card = read_card(folder / CARD_FILE, name)
     saved = [one for one in saved_predictions(lake) if one.head == shown_name(name)]
     document = {
         **flat_document(card),

@@ -60,7 +60,9 @@ _RECURRENT: Final = frozenset({"RNN", "LSTM", "GRU"})
 _MULTIPLE: Final = re.compile(r"(\d{1,4})\*\w+")
 
 
-def audit(content: bytes, path: Path, error: type[MatlakeError], widths: Mapping[str, int] | None = None) -> None:
+def audit(
+    content: bytes, path: Path, error: type[MatlakeError], widths: Mapping[str, int] | None = None
+) -> "onnx.ModelProto":
     """Refuse an ONNX file that could run foreign code, read other files, or cost more than its size suggests.
 
     Only standard operators are allowed, without graphs inside of them; all weights must be in the file.
@@ -70,6 +72,9 @@ def audit(content: bytes, path: Path, error: type[MatlakeError], widths: Mapping
         path: Its name, for messages.
         error: Class to raise.
         widths: Numbers for each row, of inputs and outputs that the file must have.
+
+    Returns:
+        What the file holds.
 
     Raises:
         MatlakeError: Of class ``error``.
@@ -82,6 +87,7 @@ def audit(content: bytes, path: Path, error: type[MatlakeError], widths: Mapping
     except (DecodeError, ValueError) as failure:
         raise error(f"{path} is not an ONNX file") from failure
     _Audit(model, len(content), path, error).check(widths or {})
+    return model
 
 
 class _Audit:

@@ -2,14 +2,16 @@
 
 import hashlib
 import importlib
-import importlib.metadata
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from matlake.encoders.audit import audit
 from matlake.errors import USE_CPU, Hint, MatlakeError, MissingExtraError
 from matlake.text_tables import in_a_line
+
+if TYPE_CHECKING:
+    import onnx
 
 MAX_MODEL_BYTES: Final = 1 << 30
 DEVICES: Final = ("cpu", "cuda")
@@ -45,9 +47,11 @@ def open_session(
         MatlakeError: Of class ``error``: the file is missing, changed or refused.
     """
     runtime = onnx_runtime(device)
-    content = read_audited(path, sha256, error, widths)
-    if outputs is not None:
-        content = _pruned(content, outputs)
+    content = _read(path, sha256, error)
+    model = audit(content, path, error, widths)
+    if outputs is not None and _prune(model, outputs):
+        content = bytes(model.SerializeToString())
+    del model
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -86,6 +90,13 @@ def read_audited(path: Path, sha256: str, error: type[MatlakeError], widths: Map
     Raises:
         MatlakeError: Of class ``error``: the file is missing, changed or refused.
     """
+    content = _read(path, sha256, error)
+    audit(content, path, error, widths)
+    return content
+
+
+def _read(path: Path, sha256: str, error: type[MatlakeError]) -> bytes:
+    """Read an ONNX file after comparing its digest with the card's."""
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise error(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes")
@@ -94,7 +105,6 @@ def read_audited(path: Path, sha256: str, error: type[MatlakeError], widths: Map
         raise error(f"cannot read {path}: {failure.strerror}") from failure
     if hashlib.sha256(content).hexdigest() != sha256:
         raise error(f"{path} does not match the sha256 of its card", "the file was changed or damaged: restore it")
-    audit(content, path, error, widths)
     return content
 
 
@@ -141,28 +151,38 @@ def _import_runtime(distribution: str) -> Any:
     return runtime
 
 
-def _pruned(content: bytes, outputs: Collection[str]) -> bytes:
-    """Leave out what some outputs do not depend on: ONNX Runtime computes every node, whatever it is asked for."""
-    import onnx
+def _prune(model: "onnx.ModelProto", outputs: Collection[str]) -> bool:
+    """Leave out what some outputs do not depend on: ONNX Runtime computes every node, whatever it is asked for.
 
-    model = onnx.load_model_from_string(content)
+    Returns:
+        Whether anything was left out.
+    """
     graph, needed = model.graph, set(outputs)
-    kept_nodes = []
-    for node in reversed(graph.node):
+    unneeded = []
+    for place in range(len(graph.node) - 1, -1, -1):
+        node = graph.node[place]
         if needed.intersection(node.output):
-            kept_nodes.append(node)
             needed.update(node.input)
-    for field, kept in (
-        (graph.node, kept_nodes[::-1]),
-        (graph.output, [output for output in graph.output if output.name in outputs]),
-        (graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed]),
-    ):
-        del field[:]
-        field.extend(kept)
-    return bytes(model.SerializeToString())
+        else:
+            unneeded.append(place)
+    for place in unneeded:
+        del graph.node[place]
+    found = [_drop(graph.output, lambda value: value.name in outputs)]
+    found.append(_drop(graph.initializer, lambda tensor: tensor.name in needed))
+    return bool(unneeded) or any(found)
+
+
+def _drop(field: Any, is_kept: Callable[[Any], bool]) -> bool:
+    """Delete messages of a repeated field one by one, as putting the others back would copy their weights."""
+    places = [place for place, message in enumerate(field) if not is_kept(message)]
+    for place in reversed(places):
+        del field[place]
+    return bool(places)
 
 
 def _is_installed(distribution: str) -> bool:
+    import importlib.metadata
+
     try:
         importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:

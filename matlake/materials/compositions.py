@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import FormulaError
@@ -74,9 +73,9 @@ class CompositionColumns:
         """Read the columns ``atomic_numbers`` and ``fractions`` of a dataset, none of them null."""
         numbers, fractions = (table[name].combine_chunks() for name in ("atomic_numbers", "fractions"))
         return cls(
-            offsets_of(pc.list_value_length(numbers).to_numpy(zero_copy_only=False)),
-            pc.list_flatten(numbers).to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
-            pc.list_flatten(fractions).to_numpy(zero_copy_only=False),
+            offsets_of(numbers.value_lengths().to_numpy(zero_copy_only=False)),
+            numbers.flatten().to_numpy(zero_copy_only=False).astype(np.int16, copy=False),
+            fractions.flatten().to_numpy(zero_copy_only=False),
         )
 
 

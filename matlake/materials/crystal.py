@@ -14,7 +14,6 @@ from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.errors import StructureError, TooManyAtomsError
@@ -206,10 +205,10 @@ class CrystalColumns:
         """Read the columns of ``COLUMNS``, none of them null; nothing is parsed."""
         numbers = _combined(table["site_atomic_numbers"])
         return cls(
-            offsets_of(pc.list_value_length(numbers).to_numpy()),
-            pc.list_flatten(numbers).to_numpy().astype(np.int16, copy=False),
-            pc.list_flatten(_combined(table["lattice_A"])).to_numpy().reshape(-1, 3, 3),
-            pc.list_flatten(_combined(table["fractional_positions"])).to_numpy().reshape(-1, 3),
+            offsets_of(numbers.value_lengths().to_numpy()),
+            numbers.flatten().to_numpy().astype(np.int16, copy=False),
+            _combined(table["lattice_A"]).flatten().to_numpy().reshape(-1, 3, 3),
+            _combined(table["fractional_positions"]).flatten().to_numpy().reshape(-1, 3),
         )
 
     def to_arrow(self) -> pa.Table:

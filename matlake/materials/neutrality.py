@@ -12,10 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from matlake.materials.charge_sums import ROUNDING
 from matlake.materials.kernels import kernel
-
-_ROUNDING: Final = 2.0**-24 * (1 + 1e-6)
-"""Largest relative rounding error of a float32, and a little for sums in float64."""
 
 _SAME: Final = 1e-13
 """Sums that differ by less are one: rounding in float64."""
@@ -57,7 +55,7 @@ def _cancels(fractions, elements, charges, offsets):
             fixed += weight * least
         else:
             several += 1
-    tolerance = _ROUNDING * total
+    tolerance = ROUNDING * total
     if lowest > tolerance or highest < -tolerance:
         return False
     if several == 0:

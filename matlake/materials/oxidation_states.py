@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlake.errors import EncoderError
+from matlake.materials.charge_sums import FEW, neutral_by_sums
 from matlake.materials.ragged import offsets_of
 
 
@@ -36,6 +37,9 @@ class OxidationStates:
         Returns:
             bool [n].
         """
+        neutral = neutral_by_sums(fractions, self.charges, self.offsets) if len(fractions) <= FEW else None
+        if neutral is not None:
+            return neutral
         from matlake.materials.neutrality import neutral_rows  # numba takes a second to import
 
         neutral = np.zeros(len(fractions), dtype=np.bool_)

@@ -187,7 +187,6 @@ ARCHITECTURES: Final = {
             unfold_code="rearranged:unfold_cgcnn",
             output=r"fc_out\.",
             fine_tuning=TrainingConfig(epochs=50, batch_size=32, learning_rate=1e-3, warmup=0.2, weight_decay=0.02),
-            fresh_sizes={"linear_output": True},
         ),
         Architecture(
             name="schnet",

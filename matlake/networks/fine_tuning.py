@@ -143,8 +143,8 @@ def fine_tune(
     sizes = {**(card.training.sizes or {}), **architecture.fresh_sizes}
     network = with_fresh_output(architecture, sizes, start.network, 1)
     if architecture.fresh_sizes:
-        # an output on all layers. What enters CGCNN's, behind dense layers, varies by parts in a thousand: a regression
-        # on it needs weights of a million, which left it no better after training, and float32 not enough for it
+        # an output on all layers. What enters one behind dense layers varies by parts in a thousand: a regression on it
+        # needs weights of a million, which left it no better after training, and float32 not enough for it
         start_output(network, parts[0])
     settle_normalisation(network, parts[0])
     progress.note(f"fine-tuning {card.name} on {len(fit):,} crystals for {config.epochs} epochs")

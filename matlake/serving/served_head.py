@@ -14,6 +14,7 @@ from matlake.regress.prediction.opened_head import ColumnValues, OpenedHead
 from matlake.regress.prediction.predict import prediction_header
 from matlake.regress.prediction.prediction_columns import NOT_FINITE, PredictionColumns
 from matlake.regress.prediction.results import Prediction
+from matlake.regress.uncertainty.nearest import load_kernel
 from matlake.serving.batching import Batcher
 from matlake.serving.errors import RequestError
 from matlake.serving.inputs import Materials, spread_columns, weight_of
@@ -47,6 +48,8 @@ class ServedHead:
         self.card = predictor.head.card
         self.start = prediction_header(self.card)
         self.start_json = dumps(self.start)
+        if predictor.head.reference is not None:
+            load_kernel()  # or the first large batch would wait for numba
         runs: dict[str, tuple[_Predict, Capacity]] = {}
         if not predictor.external:
             runs["structures"] = predictor.predict_crystals, limits.atom_capacity

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from types import ModuleType
+from typing import Concatenate, ParamSpec, TypeVar
 
-import duckdb
 import pyarrow as pa
 
 from matlake.errors import Hint, LakeError, MatlakeError, StorageError
@@ -18,15 +18,6 @@ from matlake.store.tables.parts import split_damaged
 Folders = TypeVar("Folders", bound=LakeFolders)
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-_OF_THE_STATEMENT: Final = (
-    duckdb.ParserException,
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.PermissionException,
-    duckdb.InterruptException,
-)
-"""What is wrong with a statement, not with the files that it reads."""
 
 
 def tables(lake: LakeFolders) -> list[LakePath]:
@@ -88,21 +79,21 @@ def read_what_is_sound(lake: LakeFolders, read: Callable[[], Result]) -> Result:
         return read()
     except StorageError:
         raise
-    except (duckdb.Error, pa.ArrowException, OSError, MatlakeError) as error:
+    except (_duckdb().Error, pa.ArrowException, OSError, MatlakeError) as error:
         refused = refusal_in(error)
         if refused is not None:
             raise refused from error
         if not _may_be_damage(error):
             raise
         # a file that is no longer there may have been replaced since the lake was looked at
-        replaced = isinstance(error.__cause__ or error, (OSError, duckdb.IOException))
+        replaced = isinstance(error.__cause__ or error, (OSError, _duckdb().IOException))
         if not list(list_damage(lake, verify=True)) and not replaced:
             if isinstance(error, MatlakeError):
                 raise
             raise _cannot_read(lake, error) from error
     try:
         return read()
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (_duckdb().Error, pa.ArrowException) as error:
         raise _cannot_read(lake, error) from error
 
 
@@ -121,8 +112,27 @@ def reads_what_is_sound(
 def _may_be_damage(error: Exception) -> bool:
     if isinstance(error, MatlakeError):
         cause = error.__cause__
-        return isinstance(cause, duckdb.Error) and not isinstance(cause, _OF_THE_STATEMENT)
+        return isinstance(cause, _duckdb().Error) and not isinstance(cause, _of_the_statement())
     return True
+
+
+def _duckdb() -> ModuleType:
+    """Import DuckDB, which what reads no more than logs and cards does without, unless that fails."""
+    import duckdb
+
+    return duckdb
+
+
+def _of_the_statement() -> tuple[type[Exception], ...]:
+    """Return what is wrong with a statement, not with the files that it reads."""
+    duckdb = _duckdb()
+    return (
+        duckdb.ParserException,
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.PermissionException,
+        duckdb.InterruptException,
+    )
 
 
 def _cannot_read(lake: LakeFolders, error: Exception) -> LakeError:

@@ -21,6 +21,7 @@ from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import unit_of
 from matlake.platforms import rename
 from matlake.reports import TableReport, rows_to_arrow
+from matlake.store.column_names import GEOMETRY_COLUMNS
 from matlake.store.damage import reads_what_is_sound
 from matlake.store.folders import DATASET_DELETED, LakeFolders
 from matlake.store.quoting import dataset_rows, identifier
@@ -32,7 +33,7 @@ from matlake.store.table_files import table_format, write_tables
 from matlake.store.tables.bucket_tables import delete_table, move_table
 from matlake.store.tables.commit_outcomes import asking_delta
 from matlake.store.tables.parts import without_warnings
-from matlake.store.views import GEOMETRY_COLUMNS, ReadableDataset, readable_datasets, view_names
+from matlake.store.views import ReadableDataset, readable_datasets, view_names
 from matlake.text_tables import Column, Line, TextTable
 
 SOURCE_NOTE: Final = "matlake.source"

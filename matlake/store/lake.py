@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from matlake.encoders.card import CARD_FILE
 from matlake.errors import Hint, LakeError
 from matlake.locks import LOCKED
 from matlake.store.folders import MARKER, UNFINISHED, LakeFolders
 from matlake.store.storage.places import LakePath, lake_path, make_folder, write_whole
-from matlake.store.tables import delta
 from matlake.store.tables.log_entries import LOG
 
 if TYPE_CHECKING:
@@ -69,6 +67,7 @@ class Lake(LakeFolders):
             LakeError: There is no such dataset.
         """
         from matlake.store.damage import read_what_is_sound
+        from matlake.store.tables import delta
 
         self.check_dataset(name)
         found = None if self.moment is None else self.moment.of_dataset(name)
@@ -76,7 +75,7 @@ class Lake(LakeFolders):
         table = read_what_is_sound(
             self, lambda: delta.read_rows(self.dataset(name), verify=self.verify, version=version)
         )
-        table = table.filter(pc.is_null(table["import_error"])).sort_by("source_row").combine_chunks()
+        table = table.filter(table["import_error"].is_null()).sort_by("source_row").combine_chunks()
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -224,6 +223,8 @@ def make_tables(lake: LakeFolders) -> None:
     Raises:
         LakeError: They cannot be created.
     """
+    from matlake.store.tables import delta  # heads need no tables
+
     delta.create_table(lake.embeddings, EMBEDDINGS_SCHEMA, ["encoder", "encoder_sha256", "layer"])
     delta.create_table(lake.failures_table, FAILURES_SCHEMA, ["encoder", "encoder_sha256"])
 

@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import duckdb
 import pyarrow as pa
 
 from matlake.store.quoting import identifier, literal, without_wildcards
@@ -12,12 +11,15 @@ from matlake.store.storage.parquet import data_set
 from matlake.store.storage.places import LakePath
 from matlake.store.storage.remote_path import RemotePath
 
+if TYPE_CHECKING:
+    import duckdb
+
 _BETWEEN: Final = "\n"
 """Stands between files; lakes refuse paths that have it."""
 
 
 def parquet_rows(
-    connection: duckdb.DuckDBPyConnection, files: Iterable[LakePath], schema: pa.Schema | None = None
+    connection: "duckdb.DuckDBPyConnection", files: Iterable[LakePath], schema: pa.Schema | None = None
 ) -> str:
     """Return what stands after FROM to read Parquet files, at least one, without more columns from their paths.
 
@@ -40,7 +42,7 @@ def parquet_rows(
     return f"read_parquet(string_split({listed}, chr({ord(_BETWEEN)})), hive_partitioning = false)"
 
 
-def parquet_keys(connection: duckdb.DuckDBPyConnection, files: Iterable[LakePath]) -> str:
+def parquet_keys(connection: "duckdb.DuckDBPyConnection", files: Iterable[LakePath]) -> str:
     """Return what stands after FROM to read the ``content_hash`` of rows in Parquet files, which may be none."""
     files = list(files)
     rows = parquet_rows(connection, files) if files else "(SELECT '' AS content_hash) WHERE false"

@@ -6,12 +6,13 @@ is read as one, other text is null in ``materials``, and stays as it is in the d
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
-
-import duckdb
-from deltalake import Schema
+from typing import TYPE_CHECKING, Final
 
 from matlake.store.quoting import identifier
+
+if TYPE_CHECKING:
+    import duckdb
+    from deltalake import Schema
 
 INTEGER, REAL, TRUTH, TEXT, TIME = "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "TIMESTAMP"
 _KINDS: Final = {
@@ -69,7 +70,7 @@ class PropertyColumns:
             if kind in (TEXT, TIME) and self.common[name.lower()] in (INTEGER, REAL)
         ]
 
-    def lost(self, connection: duckdb.DuckDBPyConnection, dataset: str, rows: str) -> dict[str, int]:
+    def lost(self, connection: "duckdb.DuckDBPyConnection", dataset: str, rows: str) -> dict[str, int]:
         """Count the values of a dataset that are null in ``materials`` because they are not numbers.
 
         Args:
@@ -91,7 +92,7 @@ class PropertyColumns:
         return {name: int(count) for (name, _), count in zip(some, row, strict=True) if count}
 
 
-def property_kinds(schema: Schema, others: Collection[str]) -> dict[str, str]:
+def property_kinds(schema: "Schema", others: Collection[str]) -> dict[str, str]:
     """Return the properties of a dataset with their types.
 
     Args:

@@ -5,14 +5,13 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import duckdb
 import pyarrow as pa
 
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.errors import REPAIR, LakeError
-from matlake.materials.crystal import COLUMNS
+from matlake.store.column_names import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 from matlake.store.content_keys import CONTENT_KEYS, ROW_HASH, row_key
 from matlake.store.folders import LakeFolders
 from matlake.store.parquet_rows import parquet_rows
@@ -22,6 +21,9 @@ from matlake.store.quoting import dataset_rows, identifier, literal, rows_name
 from matlake.store.snapshots import shared_snapshot_or_warn, snapshot_or_warn
 from matlake.store.tables import delta
 from matlake.store.tables.parts import LivePart, by_partition, partition_key, sound
+
+if TYPE_CHECKING:
+    import duckdb
 
 _NO_MATERIALS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::VARCHAR AS formula, "
@@ -45,14 +47,6 @@ _NO_UNREAD_CELLS = (
     "SELECT NULL::VARCHAR AS dataset, NULL::VARCHAR AS material_id, NULL::BIGINT AS source_row, "
     "NULL::VARCHAR AS property, NULL::VARCHAR AS text WHERE false"
 )
-GEOMETRY_COLUMNS = tuple(COLUMNS.names)
-"""Columns of crystals: in the view of their dataset, not in ``materials``."""
-
-MATERIAL_COLUMNS = frozenset(
-    {"dataset", "material_id", "formula", "elements", "nelements", "nsites", *GEOMETRY_COLUMNS},
-)
-"""Columns of ``materials`` and of the datasets that are no properties."""
-
 _CRYSTAL_TYPES = {
     "crystal_hash": "VARCHAR",
     "site_atomic_numbers": "SMALLINT[]",
@@ -178,7 +172,7 @@ class Views:
     To make a view is to look at its files. So those are made that a statement names, and those that they read.
     """
 
-    def __init__(self, lake: LakeFolders, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, lake: LakeFolders, connection: "duckdb.DuckDBPyConnection") -> None:
         """Take the snapshots, and make no view yet."""
         self._lake, self._connection = lake, connection
         self._datasets = list(readable_datasets(lake))
@@ -403,7 +397,7 @@ def view_names(datasets: list[str]) -> dict[str, str]:
     return views
 
 
-def readable_view(lake: LakeFolders, connection: duckdb.DuckDBPyConnection, dataset: str) -> str:
+def readable_view(lake: LakeFolders, connection: "duckdb.DuckDBPyConnection", dataset: str) -> str:
     """Return the view of one dataset.
 
     Raises:

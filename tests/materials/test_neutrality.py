@@ -10,6 +10,7 @@ from matlake.encoders.card import read_card
 from matlake.encoders.reference import reference_compositions
 from matlake.encoders.registry import SHIPPED
 from matlake.errors import EncoderError
+from matlake.materials.charge_sums import FEW, neutral_by_sums
 from matlake.materials.compositions import element_fractions
 from matlake.materials.formula import Composition, parse_formula
 from matlake.materials.oxidation_states import OxidationStates
@@ -62,6 +63,24 @@ def test_random_compounds_of_many_states_are_decided_as_by_whole_numbers() -> No
     expected = [by_enumeration(composition) for composition in compositions]
     assert STATES.can_be_neutral(element_fractions(compositions)).tolist() == expected
     assert len(set(expected)) == 2
+
+
+def test_few_compositions_are_decided_as_by_the_compiled_kernel() -> None:
+    from matlake.materials.neutrality import neutral_rows
+
+    random = np.random.default_rng(1)
+    fractions = np.zeros((FEW, len(ELEMNET_ELEMENTS)), dtype=np.float32)
+    for row in fractions:
+        chosen = random.choice(len(row), size=random.integers(1, 6), replace=False)
+        row[chosen] = random.integers(1, 8, size=len(chosen))
+    fractions /= fractions.sum(axis=1, keepdims=True)
+    few = neutral_by_sums(fractions, STATES.charges, STATES.offsets)
+    compiled = np.zeros(FEW, dtype=np.bool_)
+    neutral_rows(fractions, STATES.charges, STATES.offsets, compiled)
+    assert few is not None
+    assert few.tolist() == compiled.tolist()
+    assert len(set(few.tolist())) == 2
+    assert neutral_by_sums(np.full((1, 86), 1 / 86, np.float32), STATES.charges, STATES.offsets) is None
 
 
 def test_a_charge_just_above_rounding_is_one() -> None:

@@ -4,9 +4,8 @@ They are read for the temporary table ``selection`` of ``matrix.read_matrix``.
 """
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -14,8 +13,11 @@ from numpy.typing import NDArray
 from matlake.errors import TrainingError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import CrystalColumns
+from matlake.store.column_names import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
 from matlake.store.quoting import dataset_rows, identifier, literal
-from matlake.store.views import GEOMETRY_COLUMNS, MATERIAL_COLUMNS
+
+if TYPE_CHECKING:
+    import duckdb
 
 _ALL: Final = "materials"
 _SHOWN: Final = 40
@@ -35,13 +37,13 @@ def is_numeric(kind: str) -> bool:
     return kind == BOOLEAN or is_number(kind)
 
 
-def column_kinds(connection: duckdb.DuckDBPyConnection, dataset: str | None = None) -> dict[str, str]:
+def column_kinds(connection: "duckdb.DuckDBPyConnection", dataset: str | None = None) -> dict[str, str]:
     """Return the types of the columns of ``materials``, or of a dataset's own view, as DuckDB writes them."""
     view = f"(DESCRIBE main.{identifier(dataset or _ALL)})"
     return dict(connection.execute(f"SELECT column_name, column_type FROM {view}").fetchall())
 
 
-def not_numbers(connection: duckdb.DuckDBPyConnection, name: str, kind: str, dataset: str | None) -> str:
+def not_numbers(connection: "duckdb.DuckDBPyConnection", name: str, kind: str, dataset: str | None) -> str:
     """Return why a column cannot be a target: its type and, for text, how many of its values are not numbers.
 
     Args:
@@ -64,7 +66,7 @@ def not_numbers(connection: duckdb.DuckDBPyConnection, name: str, kind: str, dat
 
 
 def read_columns(
-    connection: duckdb.DuckDBPyConnection, names: tuple[str, ...], dataset: str | None = None
+    connection: "duckdb.DuckDBPyConnection", names: tuple[str, ...], dataset: str | None = None
 ) -> dict[str, NDArray[Any]]:
     """Read columns for the selected rows, in their order.
 
@@ -98,7 +100,7 @@ def read_columns(
     return found
 
 
-def read_compositions(connection: duckdb.DuckDBPyConnection) -> CompositionColumns:
+def read_compositions(connection: "duckdb.DuckDBPyConnection") -> CompositionColumns:
     """Read the compositions of the selected rows, in their order.
 
     Args:
@@ -112,7 +114,7 @@ def read_compositions(connection: duckdb.DuckDBPyConnection) -> CompositionColum
     )
 
 
-def read_crystals(connection: duckdb.DuckDBPyConnection) -> CrystalColumns:
+def read_crystals(connection: "duckdb.DuckDBPyConnection") -> CrystalColumns:
     """Read the crystals of the selected rows, in their order.
 
     Args:

@@ -7,7 +7,6 @@ from matlake.encoders.card import InputKind
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import EncoderError, Hint, TrainingError, embed_first, import_first
 from matlake.regress.features.own_columns import column_named, feature_name, find_column, is_column
-from matlake.store.damage import reads_what_is_sound
 from matlake.store.lake import Lake
 
 
@@ -102,22 +101,31 @@ def refuse_columns(features: Sequence[str], study: str) -> None:
         )
 
 
-@reads_what_is_sound
 def _resolve_columns(lake: Lake, features: Sequence[str]) -> dict[str, Feature]:
     """Return the features that are columns by how they are written."""
-    with lake.connect() as connection:
-        names = {text: find_column(connection, column_named(text)) for text in features}
-    return {text: Feature(feature_name(name), "", "", "", 1, column=name) for text, name in names.items()}
+    names = _find_columns(lake, [column_named(text) for text in features])
+    return {
+        text: Feature(feature_name(name), "", "", "", 1, column=name)
+        for text, name in zip(features, names, strict=True)
+    }
 
 
-@reads_what_is_sound
+def _find_columns(lake: Lake, wanted: Sequence[str]) -> list[str]:
+    from matlake.store.damage import read_what_is_sound  # prediction needs no tables
+
+    def find() -> list[str]:
+        with lake.connect() as connection:
+            return [find_column(connection, one) for one in wanted]
+
+    return read_what_is_sound(lake, find)
+
+
 def _column_meant(lake: Lake, text: str) -> TrainingError | None:
     """Return the error for the bare name of a column; None where there is no such column."""
-    with lake.connect() as connection:
-        try:
-            name = find_column(connection, text)
-        except TrainingError:
-            return None
+    try:
+        (name,) = _find_columns(lake, [text])
+    except TrainingError:
+        return None
     return TrainingError(f"{text!r} is a column, not an encoder", f"write {feature_name(name)}")
 
 

@@ -38,6 +38,7 @@ from matlake.regress.regressors.labelled_rows import LabelledRows, Weights
 from matlake.regress.targets.expressions import Columns, Target, columns_in, find_target, find_targets
 from matlake.regress.targets.kinds import Kind, check_classes, kind_of
 from matlake.store.as_of import present_moment
+from matlake.store.column_names import MATERIAL_COLUMNS
 from matlake.store.content_keys import key_columns
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
@@ -45,7 +46,7 @@ from matlake.store.moment import TableVersion
 from matlake.store.pure_reads import check_predicate
 from matlake.store.quoting import identifier, literal
 from matlake.store.sql import not_a_predicate
-from matlake.store.views import MATERIAL_COLUMNS, readable_view
+from matlake.store.views import readable_view
 
 MIN_ROWS: Final = 10
 _ALL: Final = "materials"

@@ -6,9 +6,8 @@ the table that is predicted, or from the user; a row without one fails.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -17,9 +16,12 @@ from matlake.errors import MatlakeError, TrainingError
 from matlake.materials.objects import is_missing
 from matlake.materials.units import unit_of
 from matlake.regress.features.columns import column_kinds, is_numeric, not_numbers
+from matlake.store.column_names import MATERIAL_COLUMNS
 from matlake.store.content_keys import column_number
 from matlake.store.quoting import identifier
-from matlake.store.views import MATERIAL_COLUMNS
+
+if TYPE_CHECKING:
+    import duckdb
 
 PREFIX: Final = "column:"
 
@@ -51,7 +53,7 @@ def with_unit(column: str) -> str:
     return f"{column} (in {unit})" if unit else column
 
 
-def find_column(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
+def find_column(connection: "duckdb.DuckDBPyConnection", wanted: str) -> str:
     """Return a column of ``materials`` as it is spelled there; in SQL, capitals in names do not matter.
 
     Raises:
@@ -70,7 +72,7 @@ def find_column(connection: duckdb.DuckDBPyConnection, wanted: str) -> str:
 
 
 def check_columns(
-    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], error: type[MatlakeError], head: str = ""
+    connection: "duckdb.DuckDBPyConnection", columns: Sequence[str], error: type[MatlakeError], head: str = ""
 ) -> None:
     """Check that ``materials`` still has the columns of a head, and that they hold numbers.
 

@@ -47,7 +47,7 @@ def read_saved_network(lake: LakeFolders, name: str) -> SavedNetwork:
         HeadError: No such head; its file is damaged, changed or refused; or it is not an IR-net.
     """
     folder = find_head(lake, name)
-    card = read_card(folder / CARD_FILE)
+    card = read_card(folder / CARD_FILE, name)
     if card.kind is Kind.YES_NO:
         raise HeadError(
             f"head {name} predicts yes or no, and only heads of numbers can be fine-tuned", "train a new head"

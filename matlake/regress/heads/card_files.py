@@ -27,8 +27,12 @@ _READERS: Final[dict[int, Callable[[dict[str, Any]], HeadCard]]] = {
 }
 
 
-def read_card(path: Path) -> HeadCard:
+def read_card(path: Path, name: str | None = None) -> HeadCard:
     """Read a head's card, of this format or an older one.
+
+    Args:
+        path: Of the file.
+        name: What the lake calls the head, which may have been copied under another name; default: that on the card.
 
     Raises:
         HeadError: It is missing, damaged, edited, or newer than this version.
@@ -46,7 +50,12 @@ def read_card(path: Path) -> HeadCard:
         raise HeadError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise HeadError(f"{path} is not a head's card: {_reason(error)}", "train the head again") from error
-    return card
+    return card if name in (None, card.name) else _renamed(card, name)
+
+
+def _renamed(card: HeadCard, name: str) -> HeadCard:
+    features = (replace(one, carried_by=name) if one.carried_by else one for one in card.features)
+    return replace(card, name=name, features=tuple(features))
 
 
 def _reason(error: Exception) -> str:

@@ -203,7 +203,7 @@ def _tested(matrix: Matrix, head: Head, past: Past) -> NDArray[np.bool_]:
     """Return which rows are among the test rows of a head, bool [n]."""
     if past.rows is None:
         raise HeadError(
-            f"the test rows of head {head.card.name} cannot be found again: the lake has changed since it was trained",
+            f"the test rows of head {head.card.name} cannot be found again: {past.lost}",
             Hint("select labelled rows with where", cli="select labelled rows with --where"),
         )
     own, held = past.rows.matrix, past.rows.held_out.test

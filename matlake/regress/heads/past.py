@@ -1,6 +1,7 @@
 """The rows that a head was trained and tested on, found again by its query, split and seed."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from matlake.encoders.registry import RegisteredEncoder
 from matlake.errors import EncoderError, MatlakeError
@@ -16,6 +17,8 @@ from matlake.regress.targets.expressions import Scale, Target
 from matlake.regress.uncertainty.reference_set import Reference
 from matlake.store.folders import MEMBER
 from matlake.store.lake import Lake
+
+_CHANGED: Final = "the lake has changed since it was trained"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,14 @@ class Past:
     """What is known of the rows that a head was trained on.
 
     Attributes:
-        rows: The rows; None if the lake has changed since, so that they cannot be found.
+        rows: The rows; None if they cannot be found.
         compositions: Hashes of the compositions trained on; if the rows are not known, those of its reference rows.
+        lost: Why the rows cannot be found; ``""`` where they are known.
     """
 
     rows: SourceRows | None
     compositions: frozenset[str]
+    lost: str = ""
 
 
 def target_of(lake: Lake, card: HeadCard) -> Target:
@@ -63,23 +68,23 @@ def find_past(lake: Lake, card: HeadCard) -> Past:
     """
     reference = load_head(lake, card.name).reference
     rows = _find_rows(lake, card, reference)
-    if rows is not None:
+    if isinstance(rows, SourceRows):
         return Past(rows, frozenset(rows.matrix.groups[rows.held_out.train].tolist()))
     formulas = reference.formula.tolist() if reference else []
-    return Past(None, frozenset(one.content_hash for formula in formulas for one in readings(formula)))
+    return Past(None, frozenset(one.content_hash for formula in formulas for one in readings(formula)), rows)
 
 
-def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | None:
-    """Select and split again; None unless that gives as many rows, and the head's reference rows are among them."""
+def _find_rows(lake: Lake, card: HeadCard, reference: Reference | None) -> SourceRows | str:
+    """Select and split again; why not, unless that gives as many rows, the head's reference rows among them."""
     try:
         matrix, held = _split_again(lake, card)
-    except MatlakeError:
-        return None
+    except MatlakeError as error:
+        return str(error)
     if (len(held.train), len(held.test)) != (card.evaluation.n_train, card.evaluation.n_test) or reference is None:
-        return None
+        return _CHANGED
     trained = set(zip(matrix.dataset[held.train].tolist(), matrix.material_id[held.train].tolist(), strict=True))
     kept = zip(reference.dataset.tolist(), reference.material_id.tolist(), strict=True)
-    return SourceRows(matrix, held) if trained.issuperset(kept) else None
+    return SourceRows(matrix, held) if trained.issuperset(kept) else _CHANGED
 
 
 def _source_of(lake: Lake, card: HeadCard) -> RegisteredEncoder:

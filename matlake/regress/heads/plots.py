@@ -148,7 +148,7 @@ def write_plots(lake: Lake, name: str, target: Path, kind: str | None = None) ->
 
 def _card_and_rows(lake: Lake, name: str) -> tuple[HeadCard, HeldOutRows]:
     folder = find_head(lake, name)
-    return read_card(folder / CARD_FILE), read_rows(folder / PLOTS, name)
+    return read_card(folder / CARD_FILE, name), read_rows(folder / PLOTS, name)
 
 
 def _chosen(card: HeadCard, test: HeldOutRows, kind: str | None) -> PlotKind:

@@ -64,7 +64,7 @@ def write_report(lake: Lake, name: str, target: Path) -> list[Path]:
         HeadError: No such head, a damaged card, another ending, or the file cannot be written.
     """
     folder = find_head(lake, name)
-    card = read_card(folder / CARD_FILE)
+    card = read_card(folder / CARD_FILE, name)
     plots = {path.stem: path for path in sorted((folder / PLOTS).glob("*.png"))}
     report = head_report(lake, card, list(plots))
     try:

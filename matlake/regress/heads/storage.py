@@ -224,7 +224,7 @@ def save_card(lake: LakeFolders, former: HeadCard, card: HeadCard) -> None:
     name = former.name
 
     def is_same(folder: Path) -> bool:
-        return card_bytes(read_card(folder / CARD_FILE)) == card_bytes(former)
+        return card_bytes(read_card(folder / CARD_FILE, name)) == card_bytes(former)
 
     try:
         with _one_writer(name):
@@ -258,10 +258,37 @@ def load_head(lake: LakeFolders, name: str, *, threads: int = 1) -> Head:
         HeadError: No such head, or a file that is damaged, changed, refused or newer than this version.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    return found_head(lake, name).load(threads)
+
+
+@dataclass(frozen=True)
+class FoundHead:
+    """A head of which the card was read.
+
+    Attributes:
+        card: The card.
+        folder: Where its files are.
+    """
+
+    card: HeadCard
+    folder: Path
+
+    def load(self, threads: int) -> Head:
+        """Open it; see ``load_head``."""
+        session = open_session(
+            self.folder / MODEL_FILE,
+            self.card.sha256,
+            error=HeadError,
+            threads=threads,
+            widths=_widths(self.card),
+        )
+        return Head(self.card, session, _read_reference(self.folder, self.card))
+
+
+def found_head(lake: LakeFolders, name: str) -> FoundHead:
+    """Find a head and read its card; see ``load_head``."""
     folder = find_head(lake, name, _PREDICTING)
-    card = read_card(folder / CARD_FILE)
-    session = open_session(folder / MODEL_FILE, card.sha256, error=HeadError, threads=threads, widths=_widths(card))
-    return Head(card, session, _read_reference(folder, card))
+    return FoundHead(read_card(folder / CARD_FILE, name), folder)
 
 
 def check_head(lake: LakeFolders, name: str) -> HeadCard:
@@ -272,7 +299,7 @@ def check_head(lake: LakeFolders, name: str) -> HeadCard:
         EncoderError: The same of an encoder that it carries.
     """
     folder = find_head(lake, name)
-    card = read_card(folder / CARD_FILE)
+    card = read_card(folder / CARD_FILE, name)
     read_audited(folder / MODEL_FILE, card.sha256, HeadError, _widths(card))
     _read_reference(folder, card)
     for feature in card.features:
@@ -358,9 +385,9 @@ def member_names(lake: LakeFolders, name: str) -> list[str]:
 def list_heads(lake: LakeFolders) -> list[HeadCard]:
     """Return the cards of all heads by name; one that is damaged or edited is left out, with a ``DamageWarning``."""
     cards = []
-    for folder in lake.head_folders().values():
+    for name, folder in lake.head_folders().items():
         try:
-            cards.append(read_card(folder / CARD_FILE))
+            cards.append(read_card(folder / CARD_FILE, name))
         except HeadError as error:
             warnings.warn(f"{error}; {error.cli_hint}", DamageWarning, stacklevel=2)
     return cards

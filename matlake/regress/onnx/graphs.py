@@ -89,7 +89,8 @@ def kernel_machine(z: Var, machine: KernelExpansion) -> Var:
     if not len(machine.points):
         return linear(z, machine.slopes, machine.intercept)
     values = _kernel(z, machine.points, machine.kernel)
-    together = op.add(op.matmul(values, _column(machine.weights)), op.matmul(z, _column(machine.slopes)))
+    weighted = op.matmul(op.const(np.reshape(machine.weights, (1, -1)), np.float64), values)
+    together = op.add(op.transpose(weighted, perm=[1, 0]), op.matmul(z, _column(machine.slopes)))
     return op.add(together, op.const([machine.intercept]))
 
 
@@ -102,7 +103,8 @@ def opinion_of(z: Var, opinion: Opinion) -> Var:
 
 def nearest_neighbours(z: Var, neighbours: Neighbours) -> Var:
     """Return the mean target of the nearest points."""
-    _, nearest = op.top_k(_squared_distances(z, neighbours.points), op.const([neighbours.count]), axis=1, largest=False)
+    squares = op.transpose(_squared_distances(z, neighbours.points), perm=[1, 0])
+    _, nearest = op.top_k(squares, op.const([neighbours.count]), axis=1, largest=False)
     return op.reduce_mean(op.gather(op.const(neighbours.targets), nearest), op.const([1]), keepdims=True)
 
 
@@ -147,7 +149,7 @@ def _column(values: NDArray[Any]) -> Var:
 
 
 def _kernel(z: Var, points: NDArray[np.float32], kernel: DistanceKernel) -> Var:
-    """Return what ``kernel.between`` does, without its linear part, for rows and m points."""
+    """Return what ``kernel.between`` does, without its linear part, for m points and n rows, float64 [m, n]."""
     if isinstance(kernel, MaternBlocks):
         return _matern_blocks(z, points, kernel)
     assert isinstance(kernel, Kernel)  # noqa: S101 - there are no others
@@ -177,14 +179,14 @@ def _matern_blocks(z: Var, points: NDArray[np.float32], kernel: MaternBlocks) ->
 def _block_squares(
     z: Var, points: NDArray[np.float32], blocks: Sequence[slice], multiples: Sequence[float]
 ) -> list[Var]:
-    """Return for each block of columns a multiple of the squared distances [n, m] of rows to m points.
+    """Return for each block of columns a multiple of the squared distances [m, n] of m points to n rows.
 
     The points are kept whole and cut in the graph: members of an ensemble share them, in blocks or not.
     """
-    whole, squares = op.const(points.T), []
+    whole, squares = op.const(points), []
     for columns, times in zip(blocks, multiples, strict=True):
         own = _cut(z, columns, axis=1)
-        squared = _distances_to(own, _cut(whole, columns, axis=0), points[:, columns])
+        squared = _distances_to(own, _cut(whole, columns, axis=1), points[:, columns])
         squares.append(op.mul(squared, op.const(float(times))))
     return squares
 
@@ -198,14 +200,19 @@ def _cut(values: Var, places: slice, axis: int) -> Var:
 
 
 def _squared_distances(z: Var, points: NDArray[np.float32]) -> Var:
-    """Return squared distances [n, m] of rows to m points, which are kept as float32."""
-    return _distances_to(z, op.const(points.T), points)
+    """Return squared distances [m, n] of m points, which are kept as float32, to n rows."""
+    return _distances_to(z, op.const(points), points)
 
 
-def _distances_to(z: Var, columns: Var, points: NDArray[np.float32]) -> Var:
-    """Return squared distances [n, m] of rows to points float32 [m, d], which ``columns`` holds transposed."""
+def _distances_to(z: Var, kept: Var, points: NDArray[np.float32]) -> Var:
+    """Return squared distances [m, n] of points float32 [m, d], which ``kept`` holds, to rows.
+
+    The points are the left side of the product: ONNX Runtime copies the right side of a product in float64 each time it
+    runs, which for one row takes longer than the product.
+    """
     norms = np.sum(points.astype(np.float64) ** 2, axis=1)
-    products = op.matmul(z, op.cast(columns, to=np.float64))
-    own_norms = op.reduce_sum(op.mul(z, z), op.const([1]), keepdims=True)
-    squared = op.sub(op.add(own_norms, op.const(norms[None])), op.mul(products, op.const(2.0)))
+    columns = op.transpose(z, perm=[1, 0])
+    products = op.matmul(op.cast(kept, to=np.float64), columns)
+    own_norms = op.reduce_sum(op.mul(columns, columns), op.const([0]), keepdims=True)
+    squared = op.sub(op.add(op.const(norms[:, None]), own_norms), op.mul(products, op.const(2.0)))
     return op.max([squared, op.const(0.0)])

@@ -1,8 +1,9 @@
 """A head that is ready to predict, with its encoders. Needs no scikit-learn."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from matlake.encoders.base import Encoder, Inputs
 from matlake.encoders.card import InputKind
 from matlake.encoders.encoder import open_encoder
+from matlake.encoders.registry import RegisteredEncoder
 from matlake.encoders.rejections import Materials
+from matlake.encoders.session import onnx_runtime
 from matlake.errors import FormulaError, HeadError, Hint, StructureError
 from matlake.materials.compositions import CompositionColumns
 from matlake.materials.crystal import Crystal, CrystalColumns
@@ -18,10 +21,12 @@ from matlake.materials.formula import Composition, parse_formula
 from matlake.platforms import usable_cores
 from matlake.regress.features.feature import Feature, columns_of, places_of_columns
 from matlake.regress.features.own_columns import given_values, numbers_of
-from matlake.regress.heads.storage import Head, find_encoders, load_head, member_names
-from matlake.regress.prediction.given_vectors import GivenVectors
+from matlake.regress.heads.storage import Head, find_encoders, found_head, member_names
 from matlake.regress.prediction.prediction_columns import PredictionColumns
 from matlake.store.lake import Lake
+
+if TYPE_CHECKING:
+    from matlake.regress.prediction.given_vectors import GivenVectors  # the readers of tables
 
 CHUNK_ROWS: Final = 4096
 """Compositions encoded at once: bounds the memory, whatever the number of formulas."""
@@ -33,6 +38,9 @@ NO_COLUMNS: Final[ColumnValues] = {}
 
 CHUNK_ATOMS: Final = 16_384
 """Atoms of the crystals encoded at once; a larger crystal goes alone."""
+
+_OPENED_AT_ONCE: Final = 4
+"""Files that are opened at the same time: each is in memory several times meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class OpenedHead:
         return self.predict_all_of_crystals(found, columns)[0]
 
     def predict_all(
-        self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS, vectors: GivenVectors | None = None
+        self, formulas: Sequence[object], columns: ColumnValues = NO_COLUMNS, vectors: "GivenVectors | None" = None
     ) -> list[PredictionColumns]:
         """Predict each target for formulas; one that cannot be read does not stop the others.
 
@@ -119,7 +127,7 @@ class OpenedHead:
         self,
         found: Sequence[Crystal | StructureError],
         columns: ColumnValues = NO_COLUMNS,
-        vectors: GivenVectors | None = None,
+        vectors: "GivenVectors | None" = None,
     ) -> list[PredictionColumns]:
         """Predict each target for crystals; one that is not valid, or that an encoder does not take, stops no other.
 
@@ -170,7 +178,7 @@ class OpenedHead:
         )
 
     def _numbers(
-        self, given: ColumnValues, count: int, vectors: GivenVectors | None
+        self, given: ColumnValues, count: int, vectors: "GivenVectors | None"
     ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Return the values of the k columns among the features.
 
@@ -199,7 +207,7 @@ class OpenedHead:
         compositions: dict[int, Composition],
         materials: Materials,
         numbers: NDArray[np.float32],
-        vectors: GivenVectors | None,
+        vectors: "GivenVectors | None",
     ) -> None:
         """Predict for some rows, or enter why it cannot be done.
 
@@ -230,7 +238,7 @@ class OpenedHead:
         return np.concatenate(blocks, axis=1)
 
     def _features(
-        self, materials: Materials, numbers: NDArray[np.float32], external: GivenVectors | None
+        self, materials: Materials, numbers: NDArray[np.float32], external: "GivenVectors | None"
     ) -> tuple[NDArray[np.float32], list[str | None]]:
         """Run each encoder once for all of its layers; encoders that take the same inputs share them.
 
@@ -299,15 +307,27 @@ def open_head(lake: Lake, head_name: str, *, threads: int | None = None) -> Open
 
 
 def _open(lake: Lake, names: Sequence[str], threads: int) -> OpenedHead:
-    first, *others = (load_head(lake, name, threads=threads) for name in names)
-    head = OpenedHead(first, {}, tuple(others))
-    registered = {name: one for each in head.heads for name, one in find_encoders(lake, each.card).items()}
-    for name, encoder in registered.items():
-        if encoder.card.is_external:  # nothing to open
-            continue
-        layers = [feature.layer for feature in head.features if feature.encoder == name]
-        head.encoders[name] = open_encoder(encoder.folder, threads=threads, layers=layers)
-    return head
+    found = [found_head(lake, name) for name in names]
+    onnx_runtime()
+    # ONNX Runtime makes sessions without Python's lock, and most of the time goes into that
+    with ThreadPoolExecutor(min(_OPENED_AT_ONCE, usable_cores()), "matlake-open") as pool:
+        heads = [pool.submit(one.load, threads) for one in found]
+        features = {feature: None for one in found for feature in one.card.features}
+        registered: dict[str, RegisteredEncoder] = {}
+        for one in found:
+            registered |= find_encoders(lake, one.card)
+        encoders = {
+            name: pool.submit(
+                open_encoder,
+                encoder.folder,
+                threads=threads,
+                layers=[feature.layer for feature in features if feature.encoder == name],
+            )
+            for name, encoder in registered.items()
+            if not encoder.card.is_external  # nothing to open
+        }
+        first, *others = [loading.result() for loading in heads]
+        return OpenedHead(first, {name: opening.result() for name, opening in encoders.items()}, tuple(others))
 
 
 def _chunks(crystals: dict[int, Crystal]) -> Iterator[list[int]]:

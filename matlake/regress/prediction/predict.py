@@ -26,6 +26,9 @@ from matlake.text_tables import Column, Line, TextTable, rounded
 FAR_OUT: Final = 2.0
 """Out-of-distribution score from which a material is far outside the training materials."""
 
+FEW: Final = 64
+"""Formulas that one thread predicts: several would wait for each other longer than they work."""
+
 FAILURES_SHOWN: Final = 5
 _LONGEST_NAME: Final = 60  # characters of an input that a line on its failure shows
 
@@ -230,7 +233,7 @@ def predict(
         MissingExtraError: Likewise.
     """
     given = as_list(formulas)
-    head = open_heads(lake, head_name)
+    head = open_heads(lake, head_name, threads=1 if len(given) <= FEW else None)
     values = spread(columns, len(given))
     return collect_all(head, [one.results(map(_name, given)) for one in head.predict_all(given, values)])
 

@@ -3,10 +3,15 @@
 Searches among the vectors of a lake are those of ``store.searching.k_nearest``.
 """
 
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+FEW: Final = 64
+"""Points for which numpy does what otherwise a compiled kernel does: importing numba takes as long as thousands."""
 
 _HELD: Final = 1 << 23
 """Squared distances held at once: 32 MB; more where one point has more of them."""
@@ -29,10 +34,7 @@ def nearest_rows(
     Returns:
         Euclidean distances float32 [n, k], and rows of ``known`` int32 [n, k].
     """
-    from matlake.regress.uncertainty.nearest_kernel import (
-        smallest,  # numba is imported when the first distance is measured
-    )
-
+    smallest = smallest_of_few if len(points) <= FEW and not load_kernel.cache_info().currsize else load_kernel()
     distances = np.full((len(points), k), np.inf, dtype=np.float32)
     rows = np.zeros((len(points), k), dtype=np.int32)
     norms = np.einsum("ij,ij->i", known, known)
@@ -52,3 +54,33 @@ def nearest_rows(
         distances[part] = np.take_along_axis(exact, order, axis=1)
         rows[part] = np.take_along_axis(rows[part], order, axis=1)
     return distances, rows
+
+
+@cache
+def load_kernel() -> Callable[[Any, Any, Any], None]:
+    """Import numba and the compiled kernel, which from then on is used for few points, too.
+
+    A server does so when it starts: the kernel is ten times as fast.
+    """
+    from matlake.regress.uncertainty.nearest_kernel import smallest
+
+    compiled: Callable[[Any, Any, Any], None] = smallest
+    return compiled
+
+
+def smallest_of_few(values: NDArray[np.float32], columns: NDArray[np.int32], found: NDArray[np.bool_]) -> None:
+    """Do what ``nearest_kernel.smallest`` does, without numba.
+
+    Args:
+        values: float32 [n, m].
+        columns: int32 [n, k], filled with the columns of the k smallest finite values of each row, ascending; of equal
+            ones the first.
+        found: bool [n, k], set where there is one.
+    """
+    k = columns.shape[1]
+    for row, chosen, known in zip(values, columns, found, strict=True):
+        bound = np.partition(row, k - 1)[k - 1] if k < len(row) else np.inf
+        near = np.flatnonzero(row <= bound) if bound < np.inf else np.flatnonzero(row < np.inf)
+        near = near[np.argsort(row[near], kind="stable")][:k]
+        chosen[: len(near)] = near
+        known[: len(near)] = True

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matlake.arrow_columns import list_numbers, numbers, texts
 from matlake.errors import HeadError
 from matlake.regress.uncertainty.nearest import nearest_rows
 
@@ -129,17 +129,20 @@ def _read(content: bytes) -> Reference:
     if not 0 < file.metadata.num_rows <= _MOST_READ:
         raise ValueError(f"{file.metadata.num_rows:,} rows, not 1 to {_MOST_READ:,}")
     table = file.read().combine_chunks()
+    named = {}
     for name in _TEXT:
-        longest = pc.max(pc.binary_length(table[name].combine_chunks().dictionary)).as_py() or 0
+        words, rows = texts(table[name])
+        longest = max(map(len, words), default=0)
         if longest * len(table) > _MOST_LETTERS:
-            raise ValueError(f"a {name} of {longest:,} bytes")
-    coordinates = table["coordinates"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+            raise ValueError(f"a {name} of {longest:,} letters")
+        named[name] = np.array(words, dtype=np.str_)[rows]
+    coordinates = list_numbers(table["coordinates"]).reshape(len(table), -1)
     reference = Reference(
-        **{name: table[name].to_numpy().astype(np.str_) for name in _TEXT},
-        value=table["value"].to_numpy(),
-        residual=table["residual"].to_numpy(),
+        **named,
+        value=numbers(table["value"]),
+        residual=numbers(table["residual"]),
         coordinates=coordinates,
-        error=table["error"].to_numpy() if "error" in table.column_names else None,
+        error=numbers(table["error"]) if "error" in table.column_names else None,
     )
     if not (np.isfinite(reference.value).all() and np.isfinite(coordinates).all()):
         raise ValueError("a value is not finite")

@@ -7,12 +7,13 @@ from typing import Final
 
 from matlake.encoders.layer_ref import LayerRef
 from matlake.errors import Hint, SourceError
-from matlake.store.external.tables import VECTOR, Kind, VectorTable
+from matlake.store.external.tables import IDS, VECTOR, Kind, VectorTable
 from matlake.store.external.vectors import Cells, side_by_side
-from matlake.store.importing.readers.source import ID_COLUMNS, usual_column
+from matlake.store.importing.readers.source import usual_column
 from matlake.text_tables import some_of
 
-_IDS: Final = (*ID_COLUMNS, "ids", "material_ids")
+_INDEX: Final = ("__index_level_0__", "index", "")
+"""What pandas calls the index of a table that it writes: ids, where it is text."""
 _USUAL: Final = (VECTOR, "vectors", "embedding", "embeddings", "features", "descriptor", "descriptors")
 _NUMBERED: Final = re.compile(r"(.*?)(\d+)")
 _ALL_OF: Final = "*"
@@ -54,7 +55,10 @@ def choose_ids(table: VectorTable, named: str | None) -> str:
         SourceError: There is none.
     """
     names = list(table.kinds)
-    found = named if named in names else None if named is not None else usual_column(names, _IDS)
+    found = named if named in names else None
+    if named is None:
+        texts = [name for name, kind in table.kinds.items() if kind is Kind.TEXT]
+        found = usual_column(names, IDS) or usual_column(texts, _INDEX)
     if found is None:
         wanted = f"column {named!r}" if named is not None else "column of ids"
         raise SourceError(
@@ -95,8 +99,8 @@ def choose_vectors(table: VectorTable, ids: str, named: str | None, ref: LayerRe
     if len(counted) != 1:
         families = f", and several kinds of counted columns: {', '.join(f'{one}*' for one in counted)}" * bool(counted)
         raise SourceError(f"{table.name} has no column of vectors{families}; its columns: {some_of(kinds)}", _SAY_WHICH)
-    ((prefix, numbers),) = counted.items()
-    return VectorColumns(_in_order(table, prefix, numbers))
+    ((prefix, family),) = counted.items()
+    return VectorColumns(_in_order(table, prefix, family))
 
 
 def column_of(table: VectorTable, names: Sequence[str]) -> VectorColumns | None:
@@ -145,22 +149,32 @@ def _checked(table: VectorTable, name: str, kind: Kind) -> str:
     return name
 
 
-def _counted(names: Sequence[str]) -> dict[str, dict[int, str]]:
+def _counted(names: Sequence[str]) -> dict[str, list[str]]:
     """Return columns whose names end in a number, by what stands before it; those that stand alone are left out."""
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, list[str]] = {}
     for name in names:
         match = _NUMBERED.fullmatch(name)
         if match:
-            found.setdefault(match[1], {})[int(match[2])] = name
-    return {prefix: numbers for prefix, numbers in found.items() if len(numbers) > 1}
+            found.setdefault(match[1], []).append(name)
+    return {prefix: family for prefix, family in found.items() if len(family) > 1}
 
 
-def _in_order(table: VectorTable, prefix: str, numbers: Mapping[int, str]) -> tuple[str, ...]:
+def _in_order(table: VectorTable, prefix: str, family: Sequence[str]) -> tuple[str, ...]:
     """Return counted columns in the order of their numbers.
 
     Raises:
-        SourceError: A number between the first and the last is missing, or the first is neither 0 nor 1.
+        SourceError: A number between the first and the last is missing, the first is neither 0 nor 1, or two columns
+            have one number.
     """
+    numbers: dict[int, str] = {}
+    for name in family:
+        number = int(name.removeprefix(prefix))
+        if number in numbers:
+            raise SourceError(
+                f"{table.name} has two columns for number {number} of its vectors: {numbers[number]} and {name}",
+                _SAY_WHICH,
+            )
+        numbers[number] = name
     first = min(numbers)
     wanted = range(min(first, 1), max(numbers) + 1)
     lacking = next((number for number in wanted if number not in numbers), None)

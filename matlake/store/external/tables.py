@@ -35,6 +35,9 @@ BLOCK_ROWS: Final = 8192
 
 Blocks: TypeAlias = Iterator[dict[str, Cells]]
 
+IDS: Final = (*ID_COLUMNS, "ids", "material_ids")
+"""Usual names of a column of ids beside vectors, in order of preference; capitals aside."""
+
 VECTOR: Final = "vector"
 """Column of vectors, where nothing says what it is called; and the layer of an external encoder of one layer."""
 
@@ -84,7 +87,7 @@ def open_vector_table(what: Any, *, by_id: bool = True) -> VectorTable:
     if is_frame(what):
         return _of_columns(frame_columns(what))
     if isinstance(what, Mapping):
-        if by_id and not any(str(name).lower() in ID_COLUMNS for name in what):
+        if by_id and not any(str(name).lower() in IDS for name in what):
             return _of_pair("the ids and vectors of the dictionary", [*what], [*what.values()])
         arrays = {str(name): np.asarray(column) for name, column in what.items() if is_matrix(column)}
         columns = dictionary_columns({name: column for name, column in what.items() if str(name) not in arrays})

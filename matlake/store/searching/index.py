@@ -8,7 +8,6 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.encoders.card import JOINED_BY, EncoderCard, Layer
@@ -98,6 +97,8 @@ class Index:
 
     def find(self, material_id: str, dataset: str | None = None) -> NDArray[np.int64]:
         """Return the places of the materials of that id, in all datasets or in one; none where none is embedded."""
+        import pyarrow.compute as pc  # one search by a formula does without
+
         same = pc.equal(self.materials["material_id"], material_id)
         if dataset is not None:
             same = pc.and_(same, pc.equal(self.materials["dataset"], dataset))
@@ -123,6 +124,8 @@ class Index:
         """
         selected = np.ones(len(self.contents), dtype=bool)
         if dataset is not None:
+            import pyarrow.compute as pc
+
             self.lake.check_dataset(dataset)
             selected = pc.equal(self.materials["dataset"], dataset).to_numpy()
         if where is not None:

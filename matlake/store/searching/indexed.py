@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from matlake.store.lake import Lake
@@ -65,5 +64,5 @@ class IndexedLayers:
 
     def _named(self, material_id: str) -> list[tuple[str, int]]:
         places = self.index.find(material_id)
-        datasets = pc.take(self.index.materials["dataset"], places).to_pylist()
+        datasets = self.index.materials["dataset"].take(places).to_pylist()
         return list(zip(datasets, self.index.contents[places].tolist(), strict=True))

@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from matlake.arrow_columns import list_numbers
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.store.lake import Lake
 from matlake.store.searching.content_words import ContentSet, hash_words, words_as_text
@@ -83,6 +83,8 @@ class LayerRows:
 
     def vectors_of(self, words: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Return the vectors of some contents [m, 2], float32 [m, d]; NaN for those that the layer does not have."""
+        import pyarrow.compute as pc
+
         wanted, texts = ContentSet(words), pa.array(words_as_text(words), pa.string())
         found = np.full((len(words), self.layer.dim), np.nan, dtype=np.float32)
         for rows in self.stored:
@@ -252,7 +254,7 @@ def _matrix(vectors: pa.Array, dim: int) -> NDArray[np.float32]:
     Raises:
         pa.ArrowInvalid: One has another length.
     """
-    values: NDArray[np.float32] = vectors.flatten().to_numpy(zero_copy_only=False)
+    values: NDArray[np.float32] = list_numbers(vectors)
     if len(values) != len(vectors) * dim:
         raise pa.ArrowInvalid(f"a vector does not have {dim} numbers")
     return values.reshape(-1, dim)

@@ -15,6 +15,7 @@ from matlake.encoders.encoder import open_encoder
 from matlake.errors import LakeError, QueryError
 from matlake.reports import TableReport
 from matlake.sequences import as_list
+from matlake.store.column_names import MATERIAL_COLUMNS
 from matlake.store.damage import reads_what_is_sound, verify_parts
 from matlake.store.lake import Lake
 from matlake.store.quoting import identifier
@@ -25,7 +26,6 @@ from matlake.store.searching.neighbour import Neighbour
 from matlake.store.searching.queries import Query, formula_queries, stored_queries, structure_queries, table_queries
 from matlake.store.searching.streamed import StreamedLayer
 from matlake.store.sql import connect
-from matlake.store.views import MATERIAL_COLUMNS
 from matlake.text_tables import Column, Line, TextTable
 
 ALL_COLUMNS: Final = "all"
@@ -221,8 +221,8 @@ def _queries(layers: _Layers, request: SearchRequest) -> Iterator[Query]:
         ids = [str(one) for one in as_list(request.material_id)]
         return stored_queries(layers, ids, request.dataset)
     name, _, layer = layers.feature.partition("@")
-    encoder = open_encoder(layers.lake.find_encoder(name).folder)
     names = layer.split(JOINED_BY)
+    encoder = open_encoder(layers.lake.find_encoder(name).folder, layers=names)
     given = request.structure if request.formula is None else request.formula
     given = [given] if request.is_of_one else given
     if request.table is not None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matlake.arrow_columns import strings
 from matlake.encoders.card import EncoderCard, Layer
 from matlake.store.content_keys import CONTENT_KEYS
 from matlake.store.lake import Lake
@@ -59,7 +60,7 @@ class StreamedLayer:
     def find(self, material_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
         """Return dataset and content of the materials that have some ids; they need not be embedded."""
         content = CONTENT_KEYS[self.card.input]
-        self.connection.register("ids", pa.table({"wanted": pa.array(material_ids, pa.string())}))
+        self.connection.register("ids", pa.table({"wanted": strings(material_ids)}))
         rows = self.connection.sql(
             f"SELECT material_id, dataset, {content} FROM internal.compositions "
             f"WHERE material_id IN (SELECT wanted FROM ids) AND {content} IS NOT NULL"
@@ -71,7 +72,7 @@ class StreamedLayer:
 
     def vectors_of(self, contents: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of contents, float32 [c, d]; NaN for those that are not embedded."""
-        words = hash_words(pa.array(contents, pa.string()))
+        words = hash_words(strings(contents))
         while True:
             try:
                 return self._rows().vectors_of(words)
@@ -171,7 +172,7 @@ class StreamedLayer:
     def _materials(self, contents: NDArray[np.uint64], selected: str | None) -> dict[str, list[tuple[str, str, str]]]:
         """Return dataset, id and formula of the materials that have some contents, by content."""
         content = CONTENT_KEYS[self.card.input]
-        wanted = pa.table({"wanted": words_as_text(np.unique(contents, axis=0))})
+        wanted = pa.table({"wanted": strings(words_as_text(np.unique(contents, axis=0)))})
         self.connection.register("contents", wanted)
         rows = self.connection.sql(
             f"SELECT * FROM (SELECT {content}, dataset, material_id, formula FROM {selected or _EVERYTHING}) "

@@ -8,12 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-
-from packaging.version import Version
 
 from matlake.errors import REPAIR, LakeError
 from matlake.files import fsync_file
@@ -54,6 +51,10 @@ _COMMIT: Final = "matlake.commit"
 @cache
 def _ending() -> tuple[str, ...]:
     """Return the last action of a commit, where delta-rs records transaction numbers: before 1.6 it leaves them out."""
+    from importlib import metadata  # what only reads a lake does without these two
+
+    from packaging.version import Version
+
     return ("txn",) if Version(metadata.version("deltalake")) >= Version("1.6") else ()
 
 

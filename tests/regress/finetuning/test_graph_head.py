@@ -216,6 +216,19 @@ def test_the_command_line_trains_lists_saves_and_exports_it(lake: matlake.Lake, 
     assert "Missing option '--features'" in error
 
 
+def test_under_another_name_in_another_lake_it_predicts_the_same(
+    lake: matlake.Lake, files: list[Path], tmp_path: Path
+) -> None:
+    other = matlake.open_lake(tmp_path / "other", create=True)
+    lake.heads["k"].export(other.heads_folder / "moved")
+    copy = other.heads["moved"]
+    assert (copy.card.name, {one.carried_by for one in copy.card.features}) == ("moved", {"moved"})
+    expected = _numbers(predict_structures(lake, "k", files).predictions)
+    np.testing.assert_array_equal(_numbers(predict_structures(other, "moved", files).predictions), expected)
+    assert [*other.heads] == ["moved"]
+    assert "no encoder" in find_past(other, copy.card).lost or "bulk_modulus" in find_past(other, copy.card).lost
+
+
 def test_its_rows_are_found_again_and_its_intervals_recalibrated(lake: matlake.Lake) -> None:
     card = load_head(lake, "k").card
     past = find_past(lake, card)

@@ -187,7 +187,9 @@ def test_an_exported_head_is_a_head_elsewhere(home: LakeFolders, tmp_path: Path)
     target = tmp_path / "elsewhere" / "heads" / "mine"
     target.parent.mkdir(parents=True)
     export_head(home, "gap", target)
-    assert load_head(LakeFolders(tmp_path / "elsewhere"), "mine").card == load_head(home, "gap").card
+    there = LakeFolders(tmp_path / "elsewhere")
+    assert load_head(there, "mine").card == replace(load_head(home, "gap").card, name="mine")
+    assert [card.name for card in list_heads(there)] == ["mine"]
     with pytest.raises(HeadError, match="exists"):
         export_head(home, "gap", target)
     (tmp_path / "file").touch()
@@ -315,7 +317,7 @@ def test_reference_rows_are_bounded(home: LakeFolders) -> None:
     whole = (home.path / "heads" / "gap" / "reference.parquet").read_bytes()
     for change, message in (
         (many, "200,000 rows"),
-        (long, "a formula of 1,000,000 bytes"),
+        (long, "a formula of 1,000,000 letters"),
         (infinite, "a value is not finite"),
         (lambda table: table.drop(["value"]), "is not a reference set"),
         (lambda table: table.slice(0, 0), "0 rows"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlake.regress.uncertainty import nearest
-from matlake.regress.uncertainty.nearest import nearest_rows
+from matlake.regress.uncertainty.nearest import load_kernel, nearest_rows, smallest_of_few
 
 
 @settings(deadline=None, max_examples=50)
@@ -47,3 +47,18 @@ def test_memory_is_bounded_whatever_the_number_of_points(monkeypatch: pytest.Mon
     pieces = nearest_rows(points, known, 3)
     assert (whole[1] == pieces[1]).all()
     assert whole[0] == pytest.approx(pieces[0], rel=1e-6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.integers(1, 8))
+def test_few_points_get_what_the_compiled_kernel_finds(seed: int, n: int, m: int, k: int) -> None:
+    """Of values with many ties, some of them infinite or not a number."""
+    generator = np.random.default_rng(seed)
+    values = generator.choice(np.array([0.0, 1.0, 2.0, 3.0, np.inf, np.nan], np.float32), size=(n, m))
+    found = []
+    for smallest in (smallest_of_few, load_kernel()):
+        columns, known = np.zeros((n, k), np.int32), np.zeros((n, k), np.bool_)
+        smallest(values, columns, known)
+        found.append((columns * known, known))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])

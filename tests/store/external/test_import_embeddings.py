@@ -90,16 +90,21 @@ def containers(folder: Path, ids: list[str], made: NDArray[np.float32]) -> dict[
     np.savez_compressed(folder / "packed.npz", ids=np.array(ids), vectors=made)
     pd.DataFrame({"id": ids, "vector": made.tolist()}).to_json(folder / "lines.jsonl", orient="records", lines=True)
     pacsv.write_csv(wide, folder / "wide.csv")
+    indexed = pd.DataFrame(made, index=ids, columns=[f"f{n + 1}" for n in range(DIM)])
+    indexed.to_parquet(folder / "index.parquet")
+    indexed.to_csv(folder / "index.csv")
     frame = pd.DataFrame({"jid": ids, "net": list(made)})
     return {
         **{path.name: path for path in sorted(folder.iterdir())},
         "DataFrame": frame,
-        "indexed DataFrame": pd.DataFrame(made, index=ids, columns=[f"f{n + 1}" for n in range(DIM)]),
+        "indexed DataFrame": indexed,
         "polars": pl.DataFrame({"id": ids, "embedding": list(made)}),
         "Arrow": table,
         "wide Arrow in another order": wide.select(["x3", "id", "x1", "x0", "x2", "x5", "x4"]),
         "dictionary by id": dict(zip(ids, made, strict=True)),
         "columns": {"material_id": ids, "vector": made},
+        "columns of ids and vectors": {"ids": ids, "vectors": made},
+        "numpy's archive": np.load(folder / "arrays.npz"),
         "pair": (pd.Series(ids), made.tolist()),
     }
 
@@ -109,7 +114,7 @@ def test_every_container_gives_the_same_vectors(
 ) -> None:
     expected = dict(zip(ids, made.tolist(), strict=True))
     found = containers(tmp_path, ids, made)
-    assert len(found) == 17
+    assert len(found) == 21
     for place, (name, container) in enumerate(found.items()):
         report = given(crystals, container, layer=f"l{place}")
         assert (report.rows, report.imported, report.without_vector, report.dim) == (ROWS, ROWS, 0, DIM), name
@@ -189,6 +194,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: pd.DataFrame([["gan", [1], [2]]], columns=["id", "vector", "vector"]),
         "two columns 'vector'",
     ),
+    "two of a number": (lambda: pa.table({"id": ["gan"], "x0": [1.0], "x00": [2.0]}), "number 0 of .*: x0 and x00"),
     "no column": (lambda: pa.table({"id": ["gan"], "y": [1.0]}), "no column of vectors"),
     "different lengths": (lambda: (["gan"], np.ones((2, 2))), "different lengths: 1 and 2"),
     "a number": (lambda: 7, "cannot be read from a int"),
