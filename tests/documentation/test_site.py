@@ -89,7 +89,7 @@ def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path) -> None:
     rules = re.search(r"^validation:\n(?:  .*\n)+", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert rules is not None
     (tmp_path / "mkdocs.yml").write_text(f"site_name: x\n{rules[0]}")
-    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--strict"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "#two" in done.stderr
