@@ -358,6 +358,7 @@ class Lake(VectorLake):
         allowed_hosts: Iterable[str] = (),
         api_key: str | None = None,
         log_level: str = "warning",
+        heads_only: bool = False,
     ) -> "RunningServer":
         """Serve heads over HTTP from a thread: an API, its documentation, and a web page.
 
@@ -368,6 +369,7 @@ class Lake(VectorLake):
             allowed_hosts: Names of hosts that requests may be for, such as that of a proxy.
             api_key: Key that requests must have; by default none.
             log_level: ``info`` logs each request on stderr, ``warning`` what went wrong.
+            heads_only: Answer for heads alone: no datasets, no SQL, no search among the materials of the lake.
 
         Returns:
             The server: ``server.url``, ``server.stop()``; ``server.wait()`` as the last line of a script.
@@ -384,7 +386,9 @@ class Lake(VectorLake):
         from matlake.serving.settings import Settings
 
         names = tuple(map(_name, heads)) or tuple(self.heads)
-        settings = Settings(names, host, port, tuple(allowed_hosts), api_key, log_level=log_level)
+        settings = Settings(
+            names, host, port, tuple(allowed_hosts), api_key, log_level=log_level, heads_only=heads_only
+        )
         return RunningServer(self, settings)
 
     def quickstart(self, *, progress: bool | Progress = True) -> dict[str, Any]:

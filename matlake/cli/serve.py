@@ -33,6 +33,11 @@ _limit = section("Limits of a request")
     type=FILE,
     help="Require the key in this file from clients.  [default: $MATLAKE_API_KEY, else no key]",
 )
+@option(
+    "--heads-only",
+    is_flag=True,
+    help="Serve heads alone: no datasets, no SQL, no search among the materials of the lake.",
+)
 @_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, help="Largest body in MB.")
 @_limit("--max-rows", type=AT_LEAST_ONE, default=1000, help="Largest number of formulas or structures.")
 @_limit("--max-atoms", type=AT_LEAST_ONE, default=5000, help="Largest number of atoms, of all structures together.")
@@ -80,8 +85,9 @@ def serve_command(
     os.environ.pop(KEY_VARIABLE, None)  # nothing that is started from here needs it
     settings = Settings(heads, api_key=key, limits=limits, **listening)
     if settings.is_open:
-        everyone = f"everyone who reaches {settings.host} can send requests"
-        note(f"warning: there is no API key, so {everyone} (see --api-key-file)")
+        lake_too = "" if settings.heads_only else " and read the lake's datasets"
+        everyone = f"everyone who reaches {settings.host} can send requests{lake_too}"
+        note(f"warning: there is no API key, so {everyone} (see --api-key-file, --heads-only)")
 
     def announce(url: str) -> None:
         line = f"serving {', '.join(heads)} at {url} (API documentation at {url}docs); Ctrl-C stops"

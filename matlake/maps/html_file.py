@@ -14,22 +14,20 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
-from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlake.maps.crystal_drawing import draw
+from matlake.maps.page_files import FOLDER, SHARED, plotly_script
 from matlake.materials.crystal import Crystal
 
 CRYSTALS_TOGETHER: Final = 32
 """Crystals that are compressed together, and unpacked when one of them is looked at."""
 
-_FOLDER: Final = Path(__file__).with_name("page")
-_SCRIPTS: Final = ("crystal.js", "formula.js", "unpack.js", "map.js")
+_SCRIPTS: Final = (*SHARED, "unpack.js", "map.js")
 """Modules of the page, each before those that import it."""
 
 _IMPORT: Final = re.compile(r"^import \{[^}]*\} from \"\./[\w.]+\";\n", re.MULTILINE)
@@ -70,13 +68,13 @@ def page_file(
     parts = {
         "title": escape(title),
         "policy": policy,
-        "style": (_FOLDER / "map.css").read_text(encoding="utf-8"),
+        "style": (FOLDER / "map.css").read_text(encoding="utf-8"),
         "script": script.decode(),
         "data": "\n".join(
             f'<script type="text/plain" id="data-{name}">{_packed(b)}</script>' for name, b in blocks.items()
         ),
     }
-    template = (_FOLDER / "map.html").read_text(encoding="utf-8")
+    template = (FOLDER / "map.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
@@ -102,14 +100,11 @@ def _digest(script: bytes) -> str:
 
 def _script() -> bytes:
     """Return the modules of the page as one script: a file that is opened from a disk cannot import others."""
-    texts = [(_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    texts = [(FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     joined = "\n".join(_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts)
     return f'"use strict";\n(() => {{\n{joined}}})();\n'.encode()
 
 
 @cache
 def _library() -> bytes:
-    """Return plotly.js, which the Python package brings along."""
-    found = find_spec("plotly")
-    (folder,) = found.submodule_search_locations if found and found.submodule_search_locations else ("",)
-    return (Path(folder) / "package_data" / "plotly.min.js").read_bytes()
+    return plotly_script().read_bytes()

@@ -13,8 +13,18 @@ from starlette.types import ASGIApp
 from matlake.errors import MatlakeError
 from matlake.regress.features.own_columns import with_unit
 from matlake.serving.errors import RequestError, error_body, internal_error, overloaded
-from matlake.serving.examples import RUTILE, example, material_example, prediction_example
+from matlake.serving.examples import RUTILE, SQL, example, material_example, prediction_example, rows_example
 from matlake.serving.fast_routes import FastRoute, Reply
+from matlake.serving.lake_schema import (
+    DatasetResponse,
+    DatasetsResponse,
+    MaterialRequest,
+    MaterialResponse,
+    ReportResponse,
+    RowsRequest,
+    RowsResponse,
+    SqlRequest,
+)
 from matlake.serving.metrics import CONTENT_TYPE
 from matlake.serving.pages import add_pages
 from matlake.serving.row_json import dumps
@@ -30,6 +40,7 @@ from matlake.serving.schema import (
     SearchRequest,
     SearchResponse,
 )
+from matlake.serving.served_report import answer_plot
 from matlake.serving.service import Service
 
 _DESCRIPTION = """\
@@ -41,7 +52,7 @@ Every error is `{"error", "hint"}`. Requests that come at the same time share a 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is not valid JSON."},
     401: {"model": Problem, "description": "No API key, or a wrong one."},
-    404: {"model": Problem, "description": "No such head or encoder."},
+    404: {"model": Problem, "description": "No such head, encoder, dataset or material."},
     408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The body is too large."},
     415: {"model": Problem, "description": "The content type is not `application/json`."},
@@ -71,6 +82,7 @@ def make_app(service: Service) -> FastAPI:
     )
     _add_posts(app, service)
     _add_gets(app, service)
+    _add_reports(app, service)
     add_pages(app)
     return app
 
@@ -93,6 +105,18 @@ def _add_posts(app: FastAPI, service: Service) -> None:
         """Find the materials of the lake that are nearest to others."""
         return await service.search(request)
 
+    async def rows(request: RowsRequest) -> Reply:
+        """Return rows of a dataset that fulfil conditions, and the SQL for them."""
+        return await service.lake.rows(request)
+
+    async def material(request: MaterialRequest) -> Reply:
+        """Return one material of a dataset: its properties and its crystal."""
+        return await service.lake.material(request)
+
+    async def sql(request: SqlRequest) -> Reply:
+        """Run a read-only query on the lake, as `matlake sql` does, with limits of time, memory and rows."""
+        return await service.lake.sql(request)
+
     async def crystal(request: CrystalRequest) -> Reply:
         """Read a structure and return what is drawn of it: atoms, bonds, cell."""
         return await service.draw(request)
@@ -104,6 +128,9 @@ def _add_posts(app: FastAPI, service: Service) -> None:
         ("/v1/embed", embed, EmbedResponse, about),
         ("/v1/search", search, SearchResponse, about),
         ("/v1/crystal", crystal, None, example({"structure": RUTILE})),
+        ("/v1/rows", rows, RowsResponse, rows_example(service.lake.lake if service.lake.is_open else None)),
+        ("/v1/material", material, MaterialResponse, example({"dataset": "gaps", "material_id": "mp-804"})),
+        ("/v1/sql", sql, RowsResponse, example({"statement": SQL})),
     ):
         app.router.routes.append(
             FastRoute(
@@ -133,7 +160,8 @@ def _add_gets(app: FastAPI, service: Service) -> None:
     @app.get("/v1/heads", response_model=HeadsResponse)
     async def heads() -> Response:
         """List the heads that are served."""
-        return _json({"heads": [head.describe() for head in service.heads.values()]})
+        limits = {name: getattr(service.limits, name) for name in ("rows", "atoms", "body_bytes", "neighbours")}
+        return _json({"heads": [head.describe() for head in service.heads.values()], "limits": limits})
 
     @app.get("/v1/heads/{head}/map", response_model=MapResponse, responses={404: _PROBLEMS[404]})
     async def training_map(head: str, request: Request) -> Response:
@@ -156,6 +184,31 @@ def _add_gets(app: FastAPI, service: Service) -> None:
     async def metrics() -> Response:
         """Return counters in Prometheus' format."""
         return Response(service.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _add_reports(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/heads/{head}/report", response_model=ReportResponse, responses={404: _PROBLEMS[404]})
+    async def report(head: str, request: Request) -> Response:
+        """Return all that is known of a head: errors beside baselines, data, features, model, intervals, licences."""
+        return (await service.report(head)).document.answer(request)
+
+    @app.get("/v1/heads/{head}/plots/{plot}", response_class=Response, responses={404: _PROBLEMS[404]})
+    async def plot(head: str, plot: str, request: Request) -> Response:
+        """Return a plot that the report of a head names, as SVG or PNG."""
+        found = (await service.report(head)).plot(plot)
+        if found is None:
+            raise HTTPException(404, "no such plot")
+        return answer_plot(found, request)
+
+    @app.get("/v1/datasets", response_model=DatasetsResponse)
+    async def datasets() -> Response:
+        """List the datasets of the lake, and the layers that they are embedded with."""
+        return _json(await service.lake.datasets())
+
+    @app.get("/v1/datasets/{dataset}", response_model=DatasetResponse, responses={404: _PROBLEMS[404]})
+    async def dataset(dataset: str) -> Response:
+        """Return the columns of a dataset: what they hold, their units, their ranges."""
+        return _json(await service.lake.dataset(dataset))
 
 
 def _json(document: Any) -> Response:

@@ -1,11 +1,16 @@
 """Real requests and their real answers, for the documentation. Making them warms everything up."""
 
 import json
+from contextlib import suppress
 from typing import Any, Final
 
+from matlake.errors import MatlakeError
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.regress.prediction.predict import collect
 from matlake.serving.served_head import ServedHead
+from matlake.store.browsing.browse import dataset_kinds
+from matlake.store.browsing.conditions import Kind
+from matlake.store.lake import Lake
 
 FORMULAS: Final = ("BaZrS3", "TiO2")
 RUTILE: Final = """\
@@ -25,6 +30,8 @@ direct
 0.805 0.195 0.5
 """
 
+SQL: Final = "SELECT nelements, count(*) AS materials FROM materials GROUP BY nelements ORDER BY nelements"
+
 
 def example(request: dict[str, Any], response: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what the OpenAPI document says of the bodies of a request and of its answer, if that is shown."""
@@ -32,6 +39,30 @@ def example(request: dict[str, Any], response: dict[str, Any] | None = None) -> 
     if response is not None:
         found["responses"] = {"200": _json_example(response)}
     return found
+
+
+def rows_example(lake: Lake | None) -> dict[str, Any]:
+    """Return a request for rows of the first dataset of a lake that can be read, or of one that may be there."""
+    if lake is not None:
+        for name in lake.dataset_names():
+            with suppress(MatlakeError):
+                _, kinds = dataset_kinds(lake, name)
+                numbers = [column for column, kind in kinds.items() if kind is Kind.NUMBER]
+                return example(_rows(name, numbers[-1]))
+    return example(_rows("gaps", "band_gap_eV"))
+
+
+def _rows(dataset: str, column: str) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "columns": ["material_id", "formula", column],
+        "where": [
+            {"column": "elements", "operator": "has all", "value": ["O"]},
+            {"column": column, "operator": ">=", "value": 1.5},
+        ],
+        "sort": [{"column": column, "descending": True}],
+        "limit": 20,
+    }
 
 
 def prediction_example(head: ServedHead) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The page, its files, and the documentation for people. Everything comes from this machine."""
 
 from functools import lru_cache
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from matlake.extras import require_extra
+from matlake.maps import page_files
+from matlake.maps.page_files import PLOTLY
 from matlake.serving.api_docs import render_docs
 from matlake.serving.assets import Asset
 
 FOLDER: Final = Path(__file__).with_name("page")
-PLOTLY: Final = "plotly.min.js"
 _EMPTY: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 """Of nothing: plotly adds an empty style sheet and fills it with rules from its script, which scripts from here may."""
 
@@ -32,7 +32,7 @@ _TYPES: Final = {
 
 def add_pages(app: FastAPI) -> None:
     """Add the page, its files and the documentation to an application."""
-    names = {path.name for path in FOLDER.iterdir() if path.suffix in _TYPES} | {PLOTLY}
+    names = {path.name for path in FOLDER.iterdir() if path.suffix in _TYPES} | {PLOTLY, *page_files.SHARED}
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
@@ -51,8 +51,12 @@ def add_pages(app: FastAPI) -> None:
 
 @lru_cache
 def load_asset(name: str) -> Asset:
-    """Read a file of the page, or plotly's script."""
-    path = _plotly() if name == PLOTLY else FOLDER / name
+    """Read a file of the page, one that it shares with maps, or plotly's script."""
+    if name == PLOTLY:
+        require_extra("serve", "the page", "plotly")
+        path = page_files.plotly_script()
+    else:
+        path = (page_files.FOLDER if name in page_files.SHARED else FOLDER) / name
     return Asset.of(path.read_bytes(), _TYPES[path.suffix])
 
 
@@ -60,9 +64,3 @@ def _guarded(response: Response) -> Response:
     """Tell the browser to load and run nothing that does not come from here."""
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
-
-
-def _plotly() -> Path:
-    """Return the script that plotly's wheel brings for its own offline use."""
-    require_extra("serve", "the page", "plotly")
-    return Path(str(distribution("plotly").locate_file(f"plotly/package_data/{PLOTLY}")))

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, Field, ValidationError
 
 from matlake.serving.errors import RequestError
+from matlake.serving.lake_schema import MaterialName
 
 _SHOWN: Final = 3  # problems of one request
 _NAME_SHOWN: Final = 40  # characters of a field that does not exist
@@ -61,6 +62,15 @@ class SearchRequest(BaseModel, extra="forbid", strict=True):
     encoder: EncoderName = None
     formulas: Formulas = None
     structures: Structures = None
+    materials: Annotated[
+        list[MaterialName] | None,
+        Field(
+            fail_fast=True,
+            max_length=100,
+            description="Materials of the lake; give these, `formulas` or `structures`. They are not neighbours of "
+            "themselves.",
+        ),
+    ] = None
     k: Annotated[int, Field(ge=1, description="Neighbours of each material.")] = 10
     dataset: Annotated[str | None, Field(description="Only materials of this dataset.")] = None
 
@@ -213,6 +223,9 @@ class HeadsResponse(BaseModel):
     """The heads that are served."""
 
     heads: list[dict[str, Any]]
+    limits: Annotated[
+        dict[str, int], Field(description="`rows`, `atoms`, `body_bytes` of a request, `neighbours` of a search.")
+    ]
 
 
 def parse(model: type[BaseModel], body: bytes) -> Any:

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from matlake.errors import LakeError
+from matlake.errors import EncoderError, LakeError
 from matlake.serving.errors import not_found
+from matlake.serving.lake_schema import MaterialName
 from matlake.serving.row_json import RowJson, dumps
 from matlake.serving.served_encoder import Vector
 from matlake.store.lake import Lake
@@ -35,7 +36,7 @@ class IndexPool:
         """Return the index of ``NAME@LAYER`` as the lake holds it, or held it ``CHECK_S`` ago.
 
         Raises:
-            RequestError: Nothing is embedded with it (404).
+            RequestError: There is no such layer, or nothing is embedded with it (404).
         """
         async with self._reading:
             held = self._held.get(feature)
@@ -50,7 +51,7 @@ class IndexPool:
     def _current(self, feature: str, held: Index | None) -> Index:
         if held is not None and held.is_current():
             return held
-        with not_found(LakeError):
+        with not_found(LakeError), not_found(EncoderError):
             return open_index(self._lake, feature)
 
 
@@ -72,3 +73,31 @@ def search(
             document = {"input": names[row], "neighbours": [neighbour.document() for neighbour in neighbours]}
             found_rows[row] = RowJson(dumps(document))
     return found_rows
+
+
+def search_by_id(index: Index, materials: Sequence[MaterialName], k: int, dataset: str | None) -> list[RowJson]:
+    """Search for the k nearest neighbours of n materials of the lake, in all datasets or one; not for themselves.
+
+    Raises:
+        RequestError: There is no such dataset (404).
+    """
+    with not_found(LakeError):
+        among = None if dataset is None else index.select(dataset=dataset)
+    rows = []
+    for named in materials:
+        places = index.find(named.material_id, named.dataset)
+        contents = np.unique(index.contents[places])
+        if len(contents) != 1:
+            rows.append(RowJson("", _not_one(named, len(contents), index.feature)))
+            continue
+        ((found, distances),) = index.nearest(index.vectors_of(places[:1]), k, among=among, exclude=[places.tolist()])
+        neighbours = [neighbour.document() for neighbour in index.neighbours(found, distances)]
+        rows.append(RowJson(dumps({"input": named.material_id, "neighbours": neighbours})))
+    return rows
+
+
+def _not_one(named: MaterialName, contents: int, feature: str) -> str:
+    if contents:
+        return f"{named.material_id!r} is another material in each of {contents} datasets: name its dataset"
+    where = "" if named.dataset is None else f" in dataset {named.dataset!r}"
+    return f"{named.material_id!r} is not a material{where} that is embedded with {feature}"

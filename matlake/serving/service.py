@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from matlake.encoders.card import InputKind
+from matlake.encoders.card import JOINED_BY, InputKind
 from matlake.errors import StructureError
 from matlake.maps.crystal_drawing import draw
 from matlake.materials.crystal import Crystal
@@ -18,13 +18,16 @@ from matlake.serving.assets import Asset
 from matlake.serving.errors import RequestError
 from matlake.serving.fast_routes import Reply
 from matlake.serving.inputs import Materials, choose, read_crystals
+from matlake.serving.lake_schema import MaterialName
 from matlake.serving.logs import log
 from matlake.serving.metrics import Metrics
 from matlake.serving.row_json import RowJson, dumps, join_rows
 from matlake.serving.schema import CrystalRequest, EmbedRequest, PredictRequest, SearchRequest
 from matlake.serving.served_encoder import EncoderPool, Vector
 from matlake.serving.served_head import ServedHead
-from matlake.serving.served_index import IndexPool, search
+from matlake.serving.served_index import IndexPool, search, search_by_id
+from matlake.serving.served_lake import ServedLake
+from matlake.serving.served_report import ServedReport
 from matlake.serving.settings import Settings, threads_of_a_run
 from matlake.serving.training_map import training_map
 from matlake.store.lake import Lake
@@ -61,6 +64,7 @@ class Service:
                 log(logging.INFO, "note", head=predictor.head.card.name, note=note)
         self.encoders = EncoderPool(lake, self.limits, self.metrics)
         self.indexes = IndexPool(lake)
+        self.lake = ServedLake(lake, self.limits, is_open=not settings.heads_only)
         used = [layer for predictor in predictors for layer in layers_of(predictor.head.card.features)]
         layers = [layer for layer in used if not layer.is_external]
         first = layers[0] if layers else None
@@ -70,6 +74,7 @@ class Service:
         self.default_takes_crystals = first is not None and first.input is InputKind.CRYSTAL
         self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="structures")
         self._maps: dict[str, Asset] = {}
+        self._reports: dict[str, ServedReport] = {}
 
     def head(self, name: str | None) -> ServedHead:
         """Return a head that is served.
@@ -115,8 +120,11 @@ class Service:
 
     async def search(self, request: SearchRequest) -> Reply:
         """Answer a request for neighbours."""
+        self.lake.check_open()
         if request.k > self.limits.neighbours:
             raise RequestError(422, f"k is {request.k:,}", f"request no more than {self.limits.neighbours:,}")
+        if request.materials is not None:
+            return await self._search_by_id(request, request.materials)
         kind, texts = choose(request.formulas, request.structures, self.limits)
         encoder, layer = await self.encoders.find(request.encoder or self.default_feature)
         encoder.check_takes(kind)
@@ -125,6 +133,16 @@ class Service:
         vectors = await encoder.embed(materials, layer)
         rows = await self._in_thread(search, index, names, vectors, request.k, request.dataset)
         start = {"encoder": encoder.card.name, "layer": layer}
+        return self._reply("/v1/search", dumps(start), "results", names, rows)
+
+    async def _search_by_id(self, request: SearchRequest, materials: list[MaterialName]) -> Reply:
+        """Search with vectors that the lake has, of any encoder."""
+        if request.formulas is not None or request.structures is not None:
+            raise RequestError(422, "both materials and formulas or structures", "give one of them")
+        index = await self.indexes.find(request.encoder or self.default_feature)
+        rows = await self._in_thread(search_by_id, index, materials, request.k, request.dataset)
+        start = {"encoder": index.card.name, "layer": JOINED_BY.join(index.layers)}
+        names = [one.material_id for one in materials]
         return self._reply("/v1/search", dumps(start), "results", names, rows)
 
     async def draw(self, request: CrystalRequest) -> Reply:
@@ -154,9 +172,21 @@ class Service:
             self._maps[name] = await self._in_thread(training_map, head.card, reference)
         return self._maps[name]
 
+    async def report(self, name: str) -> ServedReport:
+        """Return all that is known of a head.
+
+        Raises:
+            RequestError: There is no such head (404).
+        """
+        head = self.head(name)
+        if name not in self._reports:
+            self._reports[name] = await self._in_thread(ServedReport, self.lake.lake, head.card)
+        return self._reports[name]
+
     def close(self) -> None:
         """Finish what waits."""
         self.is_stopping = True
+        self.lake.close()
         for head in self.heads.values():
             head.close()
         self.encoders.close()

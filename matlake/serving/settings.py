@@ -35,6 +35,9 @@ class Limits:
         atoms: Atoms of all structures of a request together.
         numbers: Numbers in the answer of a request for embeddings.
         neighbours: Largest ``k`` of a search.
+        query_rows: Rows of the lake in the answer to one query.
+        query_s: Seconds of a query.
+        query_bytes: Memory of a query, and no more than a quarter of the machine's.
         request_s: Seconds from the first byte of a body to the answer.
         read_s: Seconds that a client may take to send headers, and again for the body.
         idle_s: Seconds that a connection without a request is kept.
@@ -51,6 +54,9 @@ class Limits:
     atoms: int = 5000
     numbers: int = 1 << 20
     neighbours: int = 1000
+    query_rows: int = 10_000
+    query_s: float = 10.0
+    query_bytes: int = 1 << 30
     request_s: float = 30.0
     read_s: float = 10.0
     idle_s: float = 30.0
@@ -75,6 +81,7 @@ class Settings:
         api_key: Required of each request but those for the page and for health; None requires none.
         limits: Limits of requests.
         log_level: ``info`` logs each request, ``warning`` what went wrong.
+        heads_only: Answer for heads and encoders alone: no datasets, no SQL, no search among materials of the lake.
     """
 
     heads: tuple[str, ...]
@@ -84,6 +91,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     log_level: str = "info"
+    heads_only: bool = False
 
     @property
     def is_open(self) -> bool:

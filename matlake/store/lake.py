@@ -5,10 +5,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -93,11 +93,19 @@ class Lake(LakeFolders):
         self.check_there()
         return read_what_is_sound(self, lambda: connect(self))
 
-    def query(self, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None) -> pa.Table:
+    def query(
+        self,
+        statement: str,
+        parameters: Sequence[Any] = (),
+        *,
+        memory_limit: str | None = None,
+        max_seconds: float | None = None,
+    ) -> pa.Table:
         """Run a read-only SQL statement.
 
         Args:
             statement: One query, or EXPLAIN of one.
+            parameters: Values of its ``$1``, ``$2``, ….
             memory_limit: Memory that the query may take, such as ``2GB``; by default a quarter of what there is.
             max_seconds: Stop the query with an error after so many seconds; never by default.
 
@@ -109,7 +117,7 @@ class Lake(LakeFolders):
 
         self.check_there()
         return read_what_is_sound(
-            self, lambda: query(self, statement, memory_limit=memory_limit, max_seconds=max_seconds)
+            self, lambda: query(self, statement, parameters, memory_limit=memory_limit, max_seconds=max_seconds)
         )
 
     def list_datasets(self) -> "list[DatasetSummary]":

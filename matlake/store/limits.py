@@ -111,7 +111,11 @@ def spill_root() -> Path | None:
     Returns:
         None where none can be made, as on a full disk: queries that need no spilling still run.
     """
-    return _make_root(os.getpid())
+    root = _make_root(os.getpid())
+    if root is not None and not root.is_dir():  # a server may outlive what systems keep in folders of temporary files
+        _make_root.cache_clear()
+        root = _make_root(os.getpid())
+    return root
 
 
 @cache

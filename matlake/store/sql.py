@@ -1,11 +1,12 @@
 """SQL over a lake: a DuckDB connection that holds the views of the contract and sees nothing but the lake."""
 
 import time
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -26,7 +27,7 @@ MORE_MEMORY: Final = Hint(
     "select fewer rows or columns, aggregate, or raise memory_limit",
     cli="select fewer rows or columns, aggregate, or raise --memory-limit",
 )
-_MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
+MORE_TIME: Final = Hint("select fewer rows, or raise max_seconds", cli="select fewer rows, or raise --max-seconds")
 
 
 def connect(
@@ -59,7 +60,12 @@ def connect(
 
 
 def query(
-    lake: LakeFolders, statement: str, *, memory_limit: str | None = None, max_seconds: float | None = None
+    lake: LakeFolders,
+    statement: str,
+    parameters: Sequence[Any] = (),
+    *,
+    memory_limit: str | None = None,
+    max_seconds: float | None = None,
 ) -> pa.Table:
     """Run one read-only statement and return its result.
 
@@ -68,6 +74,7 @@ def query(
     Args:
         lake: The lake.
         statement: One query, or EXPLAIN of one.
+        parameters: Values of its ``$1``, ``$2``, ….
         memory_limit: Memory that the query, and then its result, may take, such as ``2GB``; a quarter of what there is
             by default.
         max_seconds: The query ends with an error after so many seconds.
@@ -84,7 +91,7 @@ def query(
             _close(lake, connection)
             read = _checked(connection, statement, memory)
             Views(lake, connection).make(read.names, read.own)
-            running = thread.submit(_run, connection, read.text, memory)
+            running = thread.submit(_run, connection, read.text, parameters, memory)
             return _result(connection, running, ends, max_seconds)
         finally:
             connection.close()
@@ -134,10 +141,10 @@ def _checked(connection: duckdb.DuckDBPyConnection, statement: str, memory: int)
         raise _explained(error, memory) from error
 
 
-def _run(connection: duckdb.DuckDBPyConnection, statement: str, memory: int) -> pa.Table:
+def _run(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any], memory: int) -> pa.Table:
     """Run a statement; its result is read in batches, so that one that is too large is noticed in time."""
     try:
-        reader = connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+        reader = connection.sql(statement, params=list(parameters) or None).to_arrow_reader(_BATCH_ROWS)
         batches, size = [], 0
         for batch in reader:
             batches.append(batch)
@@ -189,7 +196,7 @@ def _result(
             wait_for([running], 1.0 if ends is None else max(0.0, min(1.0, ends - time.monotonic())))
         if running.done():
             return running.result()
-        raise QueryError(f"the query took more than {max_seconds:g} s", _MORE_TIME)
+        raise QueryError(f"the query took more than {max_seconds:g} s", MORE_TIME)
     finally:
         while not running.done():
             connection.interrupt()

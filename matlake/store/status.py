@@ -90,7 +90,7 @@ def status(lake: Lake) -> Status:
     with without_warnings():
         later_failures = _later_failures(lake)  # first, as it opens files and so may find damage
         datasets = list(readable_datasets(lake))
-        layers = _embedded_layers(lake)
+        layers = embedded_layers(lake)
         predictions = saved_predictions(lake)
         unread = [
             {"dataset": dataset.name, "property": name, "cells": cells}
@@ -139,7 +139,8 @@ def _text_read_as_null(
         ]
 
 
-def _embedded_layers(lake: Lake) -> list[dict[str, Any]]:
+def embedded_layers(lake: Lake) -> list[dict[str, Any]]:
+    """Return ``name``, ``layer``, ``vectors`` and ``bytes`` of each layer that something is embedded with."""
     vectors: Counter[tuple[str, ...]] = Counter()
     sizes: Counter[tuple[str, ...]] = Counter()
     for part in delta.sound_parts(snapshot_or_warn(lake, lake.embeddings)):

@@ -3,21 +3,17 @@
 import base64
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from browser import complaints, headless_browser
+from browser import Page, complaints, headless_browser
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 import matlake
 
-PATIENCE_S = 60
 MARK = "window.reached = []; addEventListener('securitypolicyviolation', (event) => reached.push(event.blockedURI));"
 CATCH_DOWNLOAD = """
 const make = URL.createObjectURL;
@@ -27,25 +23,16 @@ document.getElementById('download').click();
 """
 
 
-class MapPage:
+class MapPage(Page):
     """What a person sees and does."""
 
     def __init__(self, browser: Chrome, path: Path) -> None:
-        self.browser = browser
+        super().__init__(browser)
         browser.get(path.as_uri())
         self.wait(lambda: self.run("return document.documentElement.dataset.ready === 'yes'"))
 
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
-
-    def find(self, name: str) -> WebElement:
-        return self.browser.find_element(By.ID, name)
-
     def text(self, name: str) -> str:
         return self.find(name).text
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        WebDriverWait(self.browser, PATIENCE_S, 0.05).until(lambda _: condition())
 
     def search(self, query: str) -> str:
         field = self.find("query")
@@ -167,15 +154,10 @@ def test_the_crystal_is_drawn_or_said_to_be_missing(shown: MapPage, page: Path, 
 
 
 def test_the_page_follows_the_night_and_fits_a_telephone(shown: MapPage) -> None:
-    browser = shown.browser
-    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
-    shown.wait(lambda: shown.run("return document.getElementById('map').layout.font.color") == "#e8edf2")
-    assert shown.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
-    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    shown.wait(lambda: shown.run("return document.documentElement.scrollWidth") == 390)
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with shown.emulating(width=390, dark=True):
+        shown.wait(lambda: shown.run("return document.getElementById('map').layout.font.color") == "#e8edf2")
+        assert shown.run("return getComputedStyle(document.body).backgroundColor") == "rgb(15, 21, 27)"
+        shown.wait(lambda: shown.run("return document.documentElement.scrollWidth") == 390)
 
 
 def test_nothing_was_asked_for_and_nothing_went_wrong(shown: MapPage) -> None:

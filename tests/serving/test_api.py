@@ -1,6 +1,7 @@
 """What the API answers is what the command line answers."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def test_examples_of_the_documentation_are_real(server: Running) -> None:
     assert {"/v1/predict", "/v1/embed", "/v1/search", "/v1/heads", "/healthz", "/readyz", "/metrics"} <= set(
         document["paths"]
     )
-    for path in ("/v1/predict", "/v1/embed", "/v1/crystal"):
+    for path in ("/v1/predict", "/v1/embed", "/v1/crystal", "/v1/rows", "/v1/sql"):
         operation = document["paths"][path]["post"]
         answer = server.post(path, operation["requestBody"]["content"]["application/json"]["example"])
         assert answer.status == 200
@@ -173,7 +174,7 @@ def test_examples_of_the_documentation_are_real(server: Running) -> None:
         if expected is not None:
             assert_same(answer.document, expected)
     for path in document["paths"]:
-        assert path.replace("{head}", "NAME") in DOCUMENTATION
+        assert re.sub(r"\{\w+\}", "NAME", path) in DOCUMENTATION
     page = server.get("/docs").body.decode()
     assert "/v1/predict" in page
     assert "<script" not in page

@@ -1,4 +1,5 @@
-// A crystal as plotly draws it: the cell, bonds, atoms as spheres.
+// A crystal as plotly draws it: the cell, bonds, atoms as spheres. A crystal is what Python's crystal_drawing.draw gives.
+// The page of `matlake serve` uses this file as it is.
 
 // Okabe and Ito's colours, which people with any colour vision can tell apart; common elements always have theirs.
 const FIXED = { O: "#d55e00", N: "#0072b2", S: "#f0e442", H: "#dddddd", C: "#444444", F: "#009e73", Cl: "#009e73" };
@@ -14,17 +15,17 @@ export function elementColours(symbols) {
   return colours.map((colour) => colour ?? free.shift() ?? "#999999");
 }
 
-/** Return what plotly draws of a crystal, as Python's crystal_drawing.draw gives it. */
-export function crystalTraces(crystal) {
-  const colours = elementColours(crystal.elements.map((element) => element.symbol));
-  return [cellTrace(crystal), bondTrace(crystal), ...atomTraces(crystal, colours)];
-}
-
-/** Return the layout of a drawing. */
-export function crystalLayout(font) {
+/**
+ * Draw a crystal into an element; one that is drawn there already is replaced.
+ *
+ * `look` has the `font` of plotly, and the colours `line` of the cell's edges and `soft` of bonds.
+ */
+export async function plotCrystal(Plotly, element, crystal, look) {
+  const colours = elementColours(crystal.elements.map(({ symbol }) => symbol));
+  const traces = [cellTrace(crystal, look.line), bondTrace(crystal, look.soft), ...atomTraces(crystal, colours)];
   const hidden = { visible: false };
-  return {
-    font,
+  const layout = {
+    font: look.font,
     paper_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 0, r: 0, t: 0, b: 0 },
     showlegend: false,
@@ -37,6 +38,7 @@ export function crystalLayout(font) {
       camera: { eye: { x: 1.5, y: 1.05, z: 0.65 } },
     },
   };
+  await Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
 }
 
 /** Say in words what is drawn. */
@@ -48,17 +50,17 @@ export function crystalWords(crystal) {
   return `${atoms} in a cell of ${edges} Å (${angles}). ${hint}`;
 }
 
-function cellTrace({ lattice }) {
+function cellTrace({ lattice }, color) {
   const corner = (i, j, k) => [0, 1, 2].map((axis) => i * lattice[0][axis] + j * lattice[1][axis] + k * lattice[2][axis]);
   const lines = [];
   for (const [i, j] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
     lines.push([corner(0, i, j), corner(1, i, j)], [corner(i, 0, j), corner(i, 1, j)], [corner(i, j, 0), corner(i, j, 1)]);
   }
-  return lineTrace(lines, "#7a8794", 2);
+  return lineTrace(lines, color, 2);
 }
 
-function bondTrace({ bonds, sites }) {
-  return lineTrace(bonds.map((pair) => pair.map((site) => sites[site].slice(1))), "#9aa6b2", 9);
+function bondTrace({ bonds, sites }, color) {
+  return lineTrace(bonds.map((pair) => pair.map((site) => sites[site].slice(1))), color, 9);
 }
 
 function lineTrace(lines, color, width) {

@@ -1,6 +1,6 @@
 // The map: points, colours, hover, search, selection, the crystal of a point.
 
-import { crystalLayout, crystalTraces, crystalWords, elementColours } from "./crystal.js";
+import { crystalWords, elementColours, plotCrystal } from "./crystal.js";
 import { formulaNodes, searchRows } from "./formula.js";
 import { loadLibrary, unpack, unpackJson } from "./unpack.js";
 
@@ -312,10 +312,8 @@ async function drawCrystal(row) {
     }),
   );
   find("crystal-words").textContent = crystalWords(crystal);
-  await Plotly.react("crystal", crystalTraces(crystal), crystalLayout({ family: "inherit", size: 13, color: style("--ink") }), {
-    displayModeBar: false,
-    responsive: true,
-  });
+  const font = { family: "inherit", size: 13, color: style("--ink") };
+  await plotCrystal(Plotly, "crystal", crystal, { font, line: "#7a8794", soft: "#9aa6b2" });
 }
 
 // ---- selection ------------------------------------------------------------------------------------------------------

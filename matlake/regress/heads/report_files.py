@@ -123,12 +123,17 @@ def _html_row(tag: str, cells: Sequence[str], table: TextTable) -> str:
     return f"<tr>{''.join(parts)}</tr>"
 
 
-def _data_address(png: Path) -> str:
-    """Return a plot as a ``data:`` address: the SVG beside the PNG where there is one that is not too large."""
+def shown_file(png: Path) -> Path:
+    """Return the file that a page shows of a plot: the SVG beside the PNG where there is one that is not too large."""
     svg = png.with_suffix(".svg")
-    if svg.exists() and svg.stat().st_size <= _LARGEST_SVG:
-        return f"data:image/svg+xml;base64,{b64encode(svg.read_bytes()).decode()}"
-    return f"data:image/png;base64,{b64encode(png.read_bytes()).decode()}"
+    return svg if svg.exists() and svg.stat().st_size <= _LARGEST_SVG else png
+
+
+def _data_address(png: Path) -> str:
+    """Return a plot as a ``data:`` address."""
+    shown = shown_file(png)
+    kind = "svg+xml" if shown.suffix == ".svg" else "png"
+    return f"data:image/{kind};base64,{b64encode(shown.read_bytes()).decode()}"
 
 
 def _markdown(report: Report, images: dict[str, str]) -> str:

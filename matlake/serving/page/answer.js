@@ -1,56 +1,11 @@
-// The answer in numbers, words and small drawings. Text from outside only ever becomes text nodes.
+// The answer for one material in words and small drawings.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { formulaNodes } from "./formula.js";
+import { capital, digitsFor, find, isYesNo, make, measuredWords, shape, short, valueWords, written } from "./text.js";
+
 const MOST_SHOWN = 3; // of the score's scale
 const SAME = 1e-3; // distance of what the encoder sees as one and the same
 const WIDEST = 560; // of a drawing
-
-const find = (id) => document.getElementById(id);
-
-/** Make an element of an SVG drawing. */
-export function shape(name, attributes, ...children) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-/** Write a formula with its amounts as subscripts. */
-export function formulaNodes(text) {
-  return text.split(/(?<=[A-Za-z)\]])([\d.]+)/).map((part, place) => {
-    if (place % 2 === 0) return document.createTextNode(part);
-    const amount = document.createElement("sub");
-    amount.textContent = part;
-    return amount;
-  });
-}
-
-/** Digits after the point that a number deserves whose uncertainty is known. */
-function digitsFor(spread) {
-  return spread > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(spread)))) : 3;
-}
-
-/** Write a number with so many digits after the point. */
-export function written(value, digits) {
-  const text = value.toFixed(digits);
-  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
-}
-
-/** Write a number with three significant digits. */
-export function short(value) {
-  if (value === 0) return "0";
-  return written(value, Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))));
-}
-
-/** Whether a head gives the probability of yes. */
-export function isYesNo(head) {
-  return head.kind === "yes/no";
-}
-
-/** Write a measured value with its unit; of a yes/no property in words. */
-export function measuredWords(value, head) {
-  return isYesNo(head) ? (value > 0.5 ? "yes" : "no") : `${short(value)} ${head.unit}`.trim();
-}
 
 /** Show value and interval, and where they are among the training values. */
 export function showValue(prediction, head, histogram) {
@@ -60,7 +15,7 @@ export function showValue(prediction, head, histogram) {
   find("quantity").textContent = capital(head.quantity);
   const values = head.columns.map(({ name, quantity, unit }) => `, ${quantity} ${short(prediction.columns[name])} ${unit}`.trimEnd());
   find("material").replaceChildren(...formulaNodes(prediction.input), ...values);
-  find("value").textContent = written(value, digits);
+  find("value").textContent = valueWords(value, head);
   find("unit").textContent = isYesNo(head) ? "probability of yes" : head.unit;
   [find("interval").textContent, find("interval-words").textContent] = isYesNo(head)
     ? setWords(prediction, head)
@@ -87,11 +42,6 @@ function setWords({ label, label_set: set }, head) {
   ];
 }
 
-/** Write a text with a capital letter first. */
-export function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 /** Say 0.9 as "9 of 10". */
 export function shareInWords(share) {
   const tenths = share * 10;
@@ -112,30 +62,36 @@ function rangeDrawing({ value, lower, upper }, head, { edges, counts }) {
     const height = count ? Math.max(1, (64 * Math.sqrt(count)) / most) : 0;
     const left = x(edges[bin]);
     drawing.append(
-      shape("rect", { x: left, y: base - height, width: Math.max(0.5, x(edges[bin + 1]) - left - 1), height, fill: "#c6d0d9" }),
+      shape("rect", { x: left, y: base - height, width: Math.max(0.5, x(edges[bin + 1]) - left - 1), height, class: "bar" }),
     );
   });
   if (lower !== null && upper !== null) {
     const band = { x: x(lower), y: 8, width: Math.max(1, x(upper) - x(lower)), height: base - 8 };
-    drawing.append(shape("rect", { ...band, fill: "#0072b2", opacity: 0.2 }));
+    drawing.append(shape("rect", { ...band, class: "accent", opacity: 0.25 }));
   }
-  drawing.append(shape("line", { x1: x(value), x2: x(value), y1: 4, y2: base, stroke: "#0b4f7d", "stroke-width": 4 }));
-  drawing.append(shape("line", { x1: 8, x2: width - 8, y1: base, y2: base, stroke: "#5b6875" }));
+  drawing.append(shape("line", { x1: x(value), x2: x(value), y1: 4, y2: base, class: "accent-line", "stroke-width": 4 }));
+  drawing.append(shape("line", { x1: 8, x2: width - 8, y1: base, y2: base, class: "soft-line" }));
   for (const [at, anchor] of [[low, "start"], [high, "end"]]) {
-    drawing.append(shape("text", { x: x(at), y: base + 22, "text-anchor": anchor, fill: "#5b6875", "font-size": 14 }, written(at, digits)));
+    drawing.append(shape("text", { x: x(at), y: base + 22, "text-anchor": anchor, class: "muted-words" }, written(at, digits)));
   }
   const caption = width < 400 ? "grey: training materials" : `${head.quantity}${head.unit ? `, ${head.unit}` : ""}; grey: training materials`;
   drawing.append(
-    shape("text", { x: width / 2, y: base + 22, "text-anchor": "middle", fill: "#5b6875", "font-size": 14 }, caption),
+    shape("text", { x: width / 2, y: base + 22, "text-anchor": "middle", class: "muted-words" }, caption),
   );
   return drawing;
 }
 
+/** Classes, titles and words for scores up to 1, up to 2, and above. */
 const PLACES = [
   ["like", "Near training materials", "Training materials are near in the space of the features."],
   ["edge", "At the edge of the training set", "Few training materials are near. The interval is wider for that, but less certain to hold."],
   ["outside", "Far from the training set", "No training material is near. Treat the value as a guess."],
 ];
+
+/** Say where a score lies, as the class of its colour and in a word. */
+export function placeOf(score) {
+  return [["like", "near"], ["edge", "edge"], ["outside", "far"]][score <= 1 ? 0 : score <= 2 ? 1 : 2];
+}
 
 /** Show how far the material is from the training set, and what the test rows say on errors. */
 export function showTrust({ ood_score: score, lower, upper, doubts, warnings = doubts }, head, answer) {
@@ -159,11 +115,7 @@ export function showTrust({ ood_score: score, lower, upper, doubts, warnings = d
   find("warnings").textContent = `Low confidence: ${warnings.join("; ")}.`;
   find("error-words").textContent = errorWords(head);
   find("notes").replaceChildren(
-    ...answer.notes.map((note) => {
-      const item = document.createElement("li");
-      item.textContent = `${capital(note)}.`;
-      return item;
-    }),
+    ...answer.notes.map((note) => make("li", {}, `${capital(note)}.`)),
   );
 }
 
@@ -181,34 +133,38 @@ function gaugeDrawing(score) {
   const x = (v) => 8 + ((width - 16) * Math.min(v, MOST_SHOWN)) / MOST_SHOWN;
   const drawing = shape("svg", { viewBox: `0 0 ${width} 66`, role: "img" });
   drawing.append(shape("title", {}, `Out-of-distribution score ${score.toFixed(2)}`));
-  [["#8fc1e3", "near"], ["#f3cf8b", "edge"], ["#eda985", "far"]].forEach(([fill, words], zone) => {
-    drawing.append(shape("rect", { x: x(zone), y: 18, width: x(zone + 1) - x(zone) - 2, height: 16, fill }));
-    const place = { x: (x(zone) + x(zone + 1)) / 2, y: 56, "text-anchor": "middle", fill: "#5b6875", "font-size": 14 };
+  ["near", "edge", "far"].forEach((words, zone) => {
+    drawing.append(shape("rect", { x: x(zone), y: 18, width: x(zone + 1) - x(zone) - 2, height: 16, class: `${words}-fill` }));
+    const place = { x: (x(zone) + x(zone + 1)) / 2, y: 56, "text-anchor": "middle", class: "muted-words" };
     drawing.append(shape("text", place, words));
   });
   const at = x(score);
-  drawing.append(shape("path", { d: `M${at} 20l-8 -14h16z`, fill: "#17212b" }));
-  drawing.append(shape("line", { x1: at, x2: at, y1: 18, y2: 34, stroke: "#17212b", "stroke-width": 3 }));
+  drawing.append(shape("path", { d: `M${at} 20l-8 -14h16z`, class: "ink" }));
+  drawing.append(shape("line", { x1: at, x2: at, y1: 18, y2: 34, class: "ink-line", "stroke-width": 3 }));
   return drawing;
 }
 
-/** List the nearest training materials. */
-export function showNearest(neighbours, head) {
+/** List the nearest training materials; `open` shows one of them, where the lake is served. */
+export function showNearest(neighbours, head, open) {
   const known = neighbours.length > 0;
   find("nearest").hidden = find("nearest-note").hidden = !known;
   find("nearest-none").hidden = known;
   find("nearest-value").textContent = `${capital(head.quantity)}${head.unit ? `, ${head.unit}` : ""}`;
-  const rows = neighbours.map((neighbour) => {
-    const row = document.createElement("tr");
-    const material = row.insertCell();
-    material.append(...formulaNodes(neighbour.formula));
-    for (const text of [isYesNo(head) ? measuredWords(neighbour.value, head) : short(neighbour.value), neighbour.distance.toFixed(2)]) {
-      const cell = row.insertCell();
-      cell.className = "number";
-      cell.textContent = text;
-    }
-    row.insertCell().textContent = `${neighbour.dataset}: ${neighbour.material_id}`;
-    return row;
-  });
+  const rows = neighbours.map((neighbour) =>
+    make(
+      "tr",
+      {},
+      make("td", {}, materialLink(neighbour, open)),
+      make("td", { className: "number" }, isYesNo(head) ? measuredWords(neighbour.value, head) : short(neighbour.value)),
+      make("td", { className: "number" }, neighbour.distance.toFixed(2)),
+      make("td", {}, `${neighbour.dataset}: ${neighbour.material_id}`),
+    ),
+  );
   find("nearest").tBodies[0].replaceChildren(...rows);
+}
+
+/** Write a material of the lake as a link to it, or as its formula alone where `open` is null. */
+export function materialLink(material, open) {
+  if (!open) return make("span", {}, ...formulaNodes(material.formula));
+  return make("button", { type: "button", className: "link", onclick: () => open(material) }, ...formulaNodes(material.formula));
 }
