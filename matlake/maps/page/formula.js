@@ -44,14 +44,16 @@ export function compositionKey(text) {
 export function searchRows(query, formulas, ids) {
   const text = query.trim();
   const found = (fits) => formulas.flatMap((formula, row) => (fits(formula, row) ? [row] : []));
+  // most formulas lack one of the elements, which is seen much faster than a formula is read
+  const foundWith = (elements, fits) => found((formula) => elements.every((element) => formula.includes(element)) && fits(formula));
   if (text === "") return [];
   if (SYSTEM.test(text)) {
-    const wanted = [...new Set(text.split("-"))].sort().join(" ");
-    const rows = found((formula) => [...(parseFormula(formula)?.keys() ?? [])].sort().join(" ") === wanted);
+    const elements = [...new Set(text.split("-"))].sort();
+    const rows = foundWith(elements, (formula) => [...(parseFormula(formula)?.keys() ?? [])].sort().join(" ") === elements.join(" "));
     if (rows.length > 0) return rows;
   }
   const key = compositionKey(text);
-  const same = key === null ? [] : found((formula) => compositionKey(formula) === key);
+  const same = key === null ? [] : foundWith([...parseFormula(text).keys()], (formula) => compositionKey(formula) === key);
   if (same.length > 0) return same;
   const part = text.toLowerCase();
   return found((formula, row) => formula.toLowerCase().includes(part) || ids[row].toLowerCase().includes(part));

@@ -6,6 +6,7 @@ import { loadLibrary, unpack, unpackJson } from "./unpack.js";
 
 // cividis, which looks alike to all colour vision; its darkest part is left out on dark ground, its lightest on light
 const CIVIDIS = ["#00224e", "#083370", "#35456c", "#4f576c", "#666970", "#7d7c78", "#948e77", "#aea371", "#c8b866", "#e5cf52", "#fee838"];
+const DIM = "#304a8a"; // where the scale begins on dark ground: seen on it, and still darker than what follows
 // Okabe and Ito's, the most frequent value first
 const CATEGORIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b"];
 const OTHER = "#7d8792";
@@ -13,7 +14,10 @@ const SYMBOLS = ["circle", "diamond", "square"];
 const MISSING = -1;
 const LISTED = 300; // of the selected materials; copies and downloads have all
 const RINGS = 30;
-const QUIET = { displayModeBar: false, responsive: true, scrollZoom: true, doubleClick: "reset" };
+const WHOLE = { "xaxis.autorange": true, "yaxis.autorange": true };
+// plotly draws twice as many pixels along each side as a plain screen has, which costs a third more without a graphics card
+const PIXELS = Math.min(2, Math.max(1, window.devicePixelRatio));
+const QUIET = { displayModeBar: false, responsive: true, scrollZoom: true, doubleClick: "reset", plotGlPixelRatio: PIXELS };
 
 const find = (id) => document.getElementById(id);
 const count = (number) => number.toLocaleString("en");
@@ -86,8 +90,7 @@ function size() {
 }
 
 function scale() {
-  const shown = dark.matches ? CIVIDIS.slice(1) : CIVIDIS.slice(0, -1);
-  if (dark.matches) shown[0] = "#2f5a9a"; // the darkest blue would not be seen
+  const shown = dark.matches ? [DIM, ...CIVIDIS.slice(3)] : CIVIDIS.slice(0, -1);
   return shown.map((colour, place) => [place / (shown.length - 1), colour]);
 }
 
@@ -250,8 +253,8 @@ function hover(event) {
   tip.style.top = `${Math.max(8, top)}px`;
 }
 
-/** Show a material beside the map, with its crystal if the file has it. */
-async function show(row) {
+/** Show a material beside the map, with its crystal if the file has it; ``view`` is what else changes on the map. */
+async function show(row, view = {}) {
   state.shown = row;
   find("nothing").hidden = true;
   find("material").hidden = false;
@@ -269,7 +272,7 @@ async function show(row) {
   );
   const same = rowsAt(row);
   find("same").textContent = same.length === 0 ? "" : `At the same place: ${some(same.map((other) => `${map.formulas[other]} (${map.ids[other]})`))}.`;
-  Plotly.relayout("map", { shapes: rings() });
+  Plotly.relayout("map", { ...view, shapes: rings() });
   await drawCrystal(row);
 }
 
@@ -392,10 +395,7 @@ async function search(event) {
     return;
   }
   await select(rows, rows.length === 0 ? `Nothing on this map is ${query.trim()}` : `${count(rows.length)} found for ${query.trim()}`);
-  if (rows.length > 0) {
-    await Plotly.relayout("map", { "xaxis.autorange": true, "yaxis.autorange": true });
-    await show(rows[0]);
-  }
+  if (rows.length > 0) await show(rows[0], WHOLE);
 }
 
 async function copy() {
@@ -460,7 +460,7 @@ function listen() {
   find("copy").addEventListener("click", copy);
   find("download").addEventListener("click", download);
   find("clear").addEventListener("click", () => select([]));
-  find("whole").addEventListener("click", () => Plotly.relayout(plot, { "xaxis.autorange": true, "yaxis.autorange": true }));
+  find("whole").addEventListener("click", () => Plotly.relayout(plot, WHOLE));
   find("picture").addEventListener("click", () => Plotly.downloadImage(plot, { format: "png", scale: 2, filename: "map" }));
   dark.addEventListener("change", recolour);
   document.addEventListener("keydown", (event) => {
