@@ -1,4 +1,4 @@
-# An image that serves heads of a lake, read-only and not as root. docs/install.md says how to run it.
+# An image that serves heads of a lake, read-only and not as root. docs/start/install.md says how to run it.
 #   docker build -t matlake .
 #   docker run --rm -p 127.0.0.1:8080:8080 -v "$PWD/lake:/lake:ro" matlake gap
 ARG PYTHON=3.13

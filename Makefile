@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup test faults lint format types
+.PHONY: help setup test faults lint format types docs
 
 help: ## Show the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -27,3 +27,6 @@ format: ## Mend style and format
 
 types: ## Check types
 	$(BIN)/mypy
+
+docs: ## Build the site into build/site, strictly and offline
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

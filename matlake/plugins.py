@@ -2,7 +2,7 @@
 
 A catalogue looks a name up among its own first. Plug-ins are loaded when it does not have it, by ``doctor``, and to
 list encoders: who uses none of them pays nothing, and one that is broken harms nobody who does not ask for it.
-``docs/extending.md`` says how one is written.
+``docs/inside/extending.md`` says how one is written.
 """
 
 import re

@@ -9,7 +9,7 @@ import pytest
 import matlake
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "api.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "api.md").read_text()
 
 
 def shown(name: str) -> str:

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *BENCHMARKS.rglob("*.md")])
 PICTURES = sorted(
-    path for folder in ("docs", "benchmarks") for path in (ROOT / folder).rglob("*") if path.suffix in (".png", ".svg")
+    path
+    for folder in ("docs", "benchmarks")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".png", ".svg") and path.name != "favicon.svg"
 )
 SCRIPTS = sorted(path for path in BENCHMARKS.glob("s*/*.py") if path.stem != "__init__")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<(?:img|source)[^>]+src(?:set)?=\"([^\"]+)\"")

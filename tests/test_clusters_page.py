@@ -12,8 +12,9 @@ from samples import BUNDLED
 import matlake
 from matlake.store.tables import delta
 
-PAGE: Final = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
-BLOCKS: Final = dict(re.findall(r"^(\w+):\n\n```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+PAGE: Final = (Path(__file__).parents[1] / "docs" / "guides" / "clusters.md").read_text()
+EXAMPLE: Final = re.compile(r"^(\w+):\n\n(?:<!-- [^\n]* -->\n)?```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS: Final = dict(EXAMPLE.findall(PAGE))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The page for authors of plug-ins: its names exist, its checks are those that there are, its code runs."""
+"""The page for authors of plug-ins: its names exist, and its checks are those that there are."""
 
 import inspect
 import re
@@ -11,9 +11,8 @@ import pytest
 import matlake.testing
 from matlake.diagnosis.plugins import KINDS
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "inside" / "extending.md").read_text()
 NAMES = sorted(set(re.findall(r"`(matlake(?:\.\w+)+\.[A-Za-z]\w+)`", PAGE)) - set(KINDS) - {"matlake.testing"})
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,8 +40,3 @@ def test_every_check_is_on_the_page_as_it_is() -> None:
 
 def test_every_group_is_on_the_page() -> None:
     assert set(re.findall(r"^\| `(matlake\.\w+)` \|", PAGE, re.MULTILINE)) == set(KINDS)
-
-
-@pytest.mark.parametrize("block", range(len(BLOCKS)))
-def test_its_code_runs(block: int) -> None:
-    exec(compile(BLOCKS[block], f"block {block} of docs/extending.md", "exec"), {})  # noqa: S102 - our own page

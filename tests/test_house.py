@@ -333,20 +333,20 @@ def test_the_public_face_shows_every_public_name() -> None:
 
 
 def test_every_public_name_is_on_the_page_of_the_api() -> None:
-    page = (ROOT / "docs" / "api.md").read_text()
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
     code = "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`|^#+ .*$", page, re.MULTILINE | re.DOTALL))
     assert not [name for name in matlake.__all__ if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", code)]
 
 
 def test_every_path_on_the_page_of_the_architecture_exists() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs" / "inside" / "architecture.md").read_text()
     paths = re.findall(r"`((?:matlake|tests|benchmarks|docs)/[\w./-]*)`", page)
     assert len(paths) >= 20
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
 def test_the_page_of_the_architecture_names_every_room() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs" / "inside" / "architecture.md").read_text()
     rooms = {file.room for file in house().values() if file.path.parent != HOUSE}
     assert not [room for room in rooms if f"`matlake/{room}/" not in page]
 
@@ -355,7 +355,7 @@ def test_code_and_pages_use_the_words_of_the_field() -> None:
     paths = [
         *HOUSE.rglob("*.py"),
         *(ROOT / "benchmarks").rglob("*.py"),
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         ROOT / "README.md",
     ]
     found = [

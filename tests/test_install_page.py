@@ -12,8 +12,8 @@ from matlake import platforms
 from matlake.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "install.md").read_text("utf-8")
-RELEASING = (ROOT / "docs" / "releasing.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "start" / "install.md").read_text("utf-8")
+RELEASING = (ROOT / "docs" / "inside" / "releasing.md").read_text("utf-8")
 CHANGES = (ROOT / "CHANGELOG.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

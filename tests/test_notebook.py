@@ -9,7 +9,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "examples" / "notebooks"
 NAMES = ("screening", "small_data_transfer", "out_of_distribution", "own_encoder")
-PAGE = (NOTEBOOKS.parents[1] / "docs" / "examples.md").read_text()
+PAGE = (NOTEBOOKS.parents[1] / "docs" / "guides" / "examples.md").read_text()
 NEEDED = {"own_encoder": ("torch", "onnxscript")}
 
 
@@ -34,7 +34,7 @@ def outputs(notebook: Any) -> list[dict[str, str]]:
 
 def test_all_notebooks_are_on_the_page_of_examples_and_all_are_tested() -> None:
     assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == sorted(NAMES)
-    assert [*re.findall(r"\(\.\./examples/notebooks/(\w+)\.ipynb\)", PAGE)] == list(NAMES)
+    assert [*re.findall(r"\(\.\./\.\./examples/notebooks/(\w+)\.ipynb\)", PAGE)] == list(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ import pytest
 from object_store import ObjectStore, traffic
 from samples import BUNDLED
 
-PAGE: Final = (Path(__file__).parents[1] / "docs" / "object-storage.md").read_text()
+PAGE: Final = (Path(__file__).parents[1] / "docs" / "guides" / "object-storage.md").read_text()
 COSTS: Final = re.findall(r"^\| `(.+?)`.*?\| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
 """Beginning of a command, and the most requests that it may read and write with."""
 

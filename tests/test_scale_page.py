@@ -8,7 +8,7 @@ import pytest
 from benchmarks.speed import cost
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "scale.md"
+PAGE = ROOT / "docs" / "guides" / "scale.md"
 
 
 def measured() -> dict[str, object]:

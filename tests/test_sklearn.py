@@ -272,17 +272,6 @@ def test_what_cannot_be_split_is_refused() -> None:
     assert repr(Split("element:O", column="formula")) == "Split('element:O', column='formula', random_state=0)"
 
 
-def test_the_page_of_the_manual_runs(gaps_table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gaps_table.to_csv(tmp_path / "band_gaps.csv", index=False)
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[1] / "docs" / "scikit-learn.md").read_text()
-    names: dict[str, Any] = {}
-    for block in page.split("```python\n")[1:]:
-        exec(block.partition("```")[0], names)  # noqa: S102 - our own page
-    assert names["head"].name == "band_gap_eV-Pipeline"
-    assert names["search"].best_params_["embedder__features"] == "magpie"
-
-
 def test_the_package_imports_scikit_learn_when_it_is_used() -> None:
     code = (
         "import sys, matlake\n"

@@ -15,7 +15,7 @@ from matlake.encoders.graph_inputs import graph_inputs
 from matlake.materials.crystal import CrystalColumns
 from matlake.materials.graph_recipe import GraphRecipe
 
-PAGE = (Path(__file__).parents[1] / "docs" / "encoders.md").read_text()
+PAGE = (Path(__file__).parents[1] / "docs" / "science" / "encoders.md").read_text()
 NETWORK, EXPORT, CARD = re.findall(
     r"```(?:python|json)\n(.*?)```", PAGE.partition("### I have a network in torch")[2], re.DOTALL
 )

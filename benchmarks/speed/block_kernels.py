@@ -82,7 +82,7 @@ def plain(name: str, parameters: Parameters, x: np.ndarray, lengths: tuple[int, 
 
 
 def block_sum(z: np.ndarray, lengths: tuple[int, ...], gamma: float, linear: float) -> np.ndarray:
-    """Return the kernel of docs/models.md, [n, n], with scikit-learn's distances and products."""
+    """Return the kernel of docs/science/models.md, [n, n], with scikit-learn's distances and products."""
     from sklearn.metrics.pairwise import euclidean_distances, linear_kernel
 
     blocks = np.split(z, np.cumsum(lengths)[:-1], axis=1)

@@ -1,6 +1,6 @@
 """What 10^8 and 10^9 crystals cost, on paper: unit costs that this script measures, multiplied and priced.
 
-The table of docs/scale.md is ``cost_table`` of the results beside this script; a test computes it again.
+The table of docs/guides/scale.md is ``cost_table`` of the results beside this script; a test computes it again.
 """
 
 import hashlib
@@ -221,7 +221,7 @@ COMMITTER_COLUMNS: Final = {
 
 
 def tables(document: Mapping[str, Any]) -> list[list[str]]:
-    """Return the two tables of docs/scale.md as lines of Markdown."""
+    """Return the two tables of docs/guides/scale.md as lines of Markdown."""
     units = document["units"]
     return [
         _markdown(COLUMNS, [on_paper(units, crystals) for crystals in SIZES]),

@@ -51,7 +51,7 @@ ARCHITECTURE: Final = "cgcnn"
 ENCODER: Final = "cgcnn-mp-formation-energy"
 DESCRIPTORS: Final = ("geometry", "magpie")
 FEATURES: Final = ((*DESCRIPTORS, "chgnet-mptrj@all"), DESCRIPTORS, (f"{ENCODER}@all",))
-"""What docs/encoders.md recommends; the same without a network; and what the network itself computes, frozen."""
+"""What docs/science/encoders.md recommends; the same without a network; what the network itself computes, frozen."""
 
 EMBEDDED: Final = ("geometry", "chgnet-mptrj@all", f"{ENCODER}@all")
 MODELS: Final = ("gaussian-process", "svr", "gaussian-process+svr")

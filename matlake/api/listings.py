@@ -239,7 +239,7 @@ class Encoders(Listing[ShownEncoder]):
         """Make an ONNX graph of another program an encoder of the lake; nothing counts before it keeps the contract.
 
         Args:
-            onnx: The graph; its inputs are those of docs/encoders.md, "Bring your own".
+            onnx: The graph; its inputs are those of docs/science/encoders.md, "Bring your own".
             card: What it is: a JSON file, or its entries. Digest, dimensions and versions are filled in.
             name: Name of the encoder, in place of the card's.
             replace: Whether it may replace an encoder of this name, which no head and no vectors are bound to.

@@ -95,7 +95,7 @@ def verify_command(lake: LakePath, name: str, output: Output) -> int:
 
 @encoders_command.command("register", cls=Command)
 @option("--onnx", required=True, type=FILE, help="Register this ONNX graph, with its weights inline.")
-@option("--card", required=True, type=FILE, help="Read from this JSON file what it is; see docs/encoders.md.")
+@option("--card", required=True, type=FILE, help="Read from this JSON file what it is; see docs/science/encoders.md.")
 @option("--name", help="Name the encoder.  [default: the name on the card]")
 @option("--replace", is_flag=True, help="Replace an encoder of this name, unless heads or vectors are bound to it.")
 @json_option
@@ -219,7 +219,7 @@ def label_command(
 
     Run it again to resume.
 
-    Networks that learn several targets take these labels: see docs/training-encoders.md.
+    Networks that learn several targets take these labels: see docs/guides/training-encoders.md.
     """
     from matlake.api.making_encoders import label
 
@@ -296,7 +296,7 @@ def pretrain_command(
 ) -> None:
     """Train a network on a table of materials and values. Run it again to resume.
 
-    The defaults of sizes and training depend on the architecture: see docs/training-encoders.md.
+    The defaults of sizes and training depend on the architecture: see docs/guides/training-encoders.md.
     """
     from matlake.api.making_encoders import pretrain
 

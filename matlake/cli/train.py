@@ -60,15 +60,15 @@ _model = section("Model")
 @_model(
     "--model",
     default="auto",
-    help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/models.md); ir-net, or ir-net:512-256 "
-    "for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start from an "
-    "ElemNet's weights; fine-tune:ENCODER of a crystal network to train all of it end to end (docs/fine-tuning.md). "
-    "auto chooses by cross-validation.",
+    help="Fit this regressor: ridge, svr, kernel-ridge, random-forest, … (docs/science/models.md); ir-net, or "
+    "ir-net:512-256 for blocks of these widths; fine-tune:ENCODER, mod-fine-tune:ENCODER or freezing:ENCODER to start "
+    "from an ElemNet's weights; fine-tune:ENCODER of a crystal network to train all of it end to end "
+    "(docs/guides/fine-tuning.md). auto chooses by cross-validation.",
 )
 @_model(
     "--adversarial",
     type=click.Choice(["cal", "sal"]),
-    help="Train an IR-net on adversarial samples as well (docs/adversarial.md).",
+    help="Train an IR-net on adversarial samples as well (docs/science/adversarial.md).",
 )
 @_model("--max-fits", type=AT_LEAST_ONE, help="Stop the model search after this many fits.  [default: 45]")
 @_model(
@@ -81,7 +81,7 @@ _model = section("Model")
     "--split",
     default="random",
     help="Choose the test rows by this method: random, chemical-system, cluster, element:O, value:high, time:year, … "
-    "(docs/splits.md). Equal compositions stay together.",
+    "(docs/science/splits.md). Equal compositions stay together.",
 )
 @option(
     "--minimum",
@@ -149,7 +149,7 @@ def train_command(
 def finetune_command(lake: LakePath, /, output: Output, **request: Any) -> None:
     """Fine-tune an IR-net on a target domain, measure it before and after, and save it as a new head.
 
-    A fifth of the target's compositions is held out for testing. The old head is kept. See docs/adversarial.md.
+    A fifth of the target's compositions is held out for testing. The old head is kept. See docs/science/adversarial.md.
     """
     from matlake.extras import require_extra
 

@@ -1,8 +1,9 @@
 """Which crystals run together, and the arrays that a graph encoder's ONNX file takes of their graphs.
 
 Sums over neighbours are gathers from padded tables, since no scatter operator of ONNX Runtime is both fast and right
-(docs/training-encoders.md). What depends on a distance only is computed once for each distinct distance. The last edge,
-or message, of a batch belongs to nobody: padding points at it, and a batch of atoms without neighbours has it alone.
+(docs/guides/training-encoders.md). What depends on a distance only is computed once for each distinct distance. The
+last edge, or message, of a batch belongs to nobody: padding points at it, and a batch of atoms without neighbours has
+it alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping

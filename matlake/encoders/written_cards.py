@@ -31,7 +31,7 @@ from matlake.extras import tool_versions
 from matlake.materials.graph_recipe import GRAPH_PLUGINS, GraphRecipe
 from matlake.materials.periodic_table import ATOMIC_NUMBER, ELEMNET_ELEMENTS, SYMBOLS
 
-BRING_YOUR_OWN: Final = 'docs/encoders.md, "Bring your own", says what a graph takes and what a card states'
+BRING_YOUR_OWN: Final = 'docs/science/encoders.md, "Bring your own", says what a graph takes and what a card states'
 """A hint."""
 
 LARGEST_TOLERANCE: Final = 0.05

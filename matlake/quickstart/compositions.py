@@ -21,7 +21,7 @@ LAYER: Final = "elemnet-oqmd-formation-energy@2"
 PREDICTIONS: Final = [
     f"elemnet-oqmd-{source}@prediction" for source in ("formation-energy", "band-gap", "volume", "total-energy")
 ]
-"""With attributes and fractions, the features that docs/transfer.md recommends for compositions."""
+"""With attributes and fractions, the features that docs/science/transfer.md recommends for compositions."""
 
 WITHHELD: Final = DATA / "well_known_gaps.csv"
 """Well-known compounds that the head does not learn from, with their gap in the literature."""

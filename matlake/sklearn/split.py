@@ -31,9 +31,9 @@ class Split:
     cannot place, such as formulas for ``space-group``.
 
     Args:
-        method: As for ``matlake.train``, see docs/splits.md: ``random``, ``chemical-system``, ``element``, ``cluster``,
-            ``space-group``, ``column:NAME``, …. Each part is held out in turn; one that is named, as in ``element:O``,
-            is the only one.
+        method: As for ``matlake.train``, see docs/science/splits.md: ``random``, ``chemical-system``, ``element``,
+            ``cluster``, ``space-group``, ``column:NAME``, …. Each part is held out in turn; one that is
+            named, as in ``element:O``, is the only one.
         features: Encoders in whose space ``cluster`` and ``sparse`` look; by default the vectors that are given, or
             ``magpie`` where materials are.
         column: Column of a DataFrame that holds the materials; by default the only one.

@@ -1,7 +1,7 @@
 """The checks that a plug-in must pass, for the tests of the package that brings it.
 
 Each takes what an entry point stands for, raises AssertionError or a MatlakeError that says what is wrong, and returns
-nothing. None needs a test runner, a lake or a network. ``docs/extending.md`` shows them in use.
+nothing. None needs a test runner, a lake or a network. ``docs/inside/extending.md`` shows them in use.
 """
 
 from matlake.testing.encoders import check_encoder

@@ -25,7 +25,7 @@ from matlake.materials.graph_recipe import GraphRecipe
 from matlake.materials.structure_files.sniff import parse_structure
 from matlake.testing import check_encoder
 
-PAGE = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "science" / "encoders.md").read_text()
 TARGET = "bulk_modulus_VRH_GPa"
 ROWS = 60
 

@@ -1,4 +1,4 @@
-"""The shipped descriptors are what their generators make."""
+"""The shipped descriptors are what their generators make, by the calls in training-encoders.md."""
 
 import importlib.util
 import json

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from samples import ELASTIC
 
 import matlake
 from matlake.errors import MatlakeError
@@ -241,16 +240,3 @@ def test_embedding_atlas_gets_coordinates_and_its_command(mapped: matlake.Lake, 
     assert table.column_names == ["dataset", "material_id", "formula", "x", "y", "band_gap_eV"]
     command = found.document()["open_with"]
     assert command == f"embedding-atlas {path} --x x --y y --text formula"
-
-
-def test_the_page_on_maps_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    pq.write_table(pq.read_table(ELASTIC).slice(0, 30), "crystals.parquet")
-    page = (Path(__file__).parents[2] / "docs" / "map.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
-    names: dict[str, Any] = {}
-    for code in blocks:
-        exec(code, names)  # noqa: S102 - our own page
-    assert {path.name for path in tmp_path.glob("elastic.*")} == {"elastic.html", "elastic.json.gz", "elastic.parquet"}
-    assert list(names["table"].columns) == ["dataset", "material_id", "formula", "x", "y", MODULUS]

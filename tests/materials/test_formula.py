@@ -187,7 +187,7 @@ pieces = st.sampled_from("H He O Na Uue Q Co C S N ( ) [ ] { } 2 0 .5 1. e3 e".s
 @example("COS2.5")
 def test_what_is_accepted_is_read_as_pymatgen_reads_it(text: str) -> None:
     amounts = amounts_by_pymatgen(text)
-    if refused := refusal(text):  # docs/import.md, section "Formulas"
+    if refused := refusal(text):  # docs/reference/import.md, section "Formulas"
         assert amounts is None or refused.hint
         return
     ours = dict(parse_formula(text).amounts)

@@ -22,7 +22,7 @@ from matlake.regress.prediction.opened_head import open_head
 from matlake.regress.prediction.predict import predict
 
 HEAD_V1 = Path(__file__).parents[1] / "data" / "head_v1" / "gap-v1"
-DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "guides" / "serving.md").read_text()
 FORMULAS = ["BaZrS3", "TiO2", "Xx", "GaN", ""]
 
 

@@ -1,6 +1,6 @@
 """Formulas that chemists may read in two ways: settled where only one makes sense, refused otherwise.
 
-This is about symbols and amounts; ``dots`` is about dots. The rules are those of ``docs/import.md``, section
+This is about symbols and amounts; ``dots`` is about dots. The rules are those of ``docs/reference/import.md``, section
 "Formulas". They were chosen so that of 399,589 formulas of six databases all but 28 pass; a test lists those.
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 _HALVES: Final = 20
 _SHARE: Final = 0.5
 """What a doubling of the draws brings beside the doubling before it: an assumption. Within searches of 45 fits it was
-0.8, with a 95 % interval of 0.5 to 1.4 (docs/models.md); longer searches were not measured."""
+0.8, with a 95 % interval of 0.5 to 1.4 (docs/science/models.md); longer searches were not measured."""
 
 _FEWEST: Final = 4
 """Draws from which a trend can be read."""

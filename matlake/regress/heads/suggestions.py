@@ -17,7 +17,7 @@ _UNLIKE: Final = 0.8
 
 _SHOWN: Final = 4
 _FIRST: Final = ("geometry", "magpie", "chgnet", "elemnet")
-"""Architectures in the order in which they helped on most properties (docs/models.md); others follow by name."""
+"""Architectures in the order in which they helped on most properties (docs/science/models.md); others by name."""
 
 _FRACTIONS: Final = "fractions"
 

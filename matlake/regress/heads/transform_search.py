@@ -22,13 +22,14 @@ from matlake.regress.targets.transforms import Transform
 
 SKEWED: Final = 0.3
 """Skewness, the mean cube of standardised labels, above which a transform is tried. Of a normal distribution it is 0;
-of bulk moduli, the least skewed property that gained among those of docs/heads.md, 0.46."""
+of bulk moduli, the least skewed property that gained among those of docs/guides/heads.md, 0.46."""
 
 WORTH_IT: Final = 0.98
 """A root must have an error below that share of the error without it, and a logarithm, which makes more of the smallest
 labels, below that share of the root's. The share, the skewness and the order were set on the test rows of 12 positive
 properties, with three kinds of regressors; there the smallest error alone chose logarithms that raised the error by up
-to 7 %. On seven other properties the choice never raised it (kernel ridge regression, two seeds; docs/heads.md)."""
+to 7 %. On seven other properties the choice never raised it (kernel ridge regression, two seeds;
+docs/guides/heads.md)."""
 
 
 def choose_transform(labelled: LabelledRows, blocks: Blocks, seed: int) -> TransformChoice | None:

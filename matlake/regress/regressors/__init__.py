@@ -1,4 +1,4 @@
-"""The regressors on offer, by name, and how one is fitted. See docs/models.md.
+"""The regressors on offer, by name, and how one is fitted. See docs/science/models.md.
 
 Their names stand in ``__init__.pyi``. They are imported when they are first used: prediction needs none of them.
 """

@@ -1,7 +1,7 @@
 """The regressors on offer.
 
 All but trees are fitted to standardised features, all to a standardised target, so that one grid serves every property.
-See docs/models.md for what each is and for their errors on real properties.
+See docs/science/models.md for what each is and for their errors on real properties.
 """
 
 from typing import Any, Final
@@ -30,7 +30,7 @@ from matlake.regress.regressors.trees import (
 AUTO: Final = "auto"
 ENSEMBLE: Final = "ensemble"
 AUTO_MODELS: Final = ("svr", "kernel-ridge", "mlp", "adaboost", "hist-gradient-boosting")
-"""What ``auto`` chooses from: one of each kind that leads on a property in docs/models.md."""
+"""What ``auto`` chooses from: one of each kind that leads on a property in docs/science/models.md."""
 
 AUTO_MODELS_OF_BLOCKS: Final = ("gaussian-process", *AUTO_MODELS)
 """The same for several features, with the kernel that learns what each is worth."""

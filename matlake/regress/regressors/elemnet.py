@@ -140,7 +140,7 @@ def _fresh(x: NDArray[Any], seed: int) -> Layers:
 def _kept(source: Layers, x: NDArray[Any], seed: int) -> Layers:  # noqa: ARG001 - the signature of ``Start``
     """Keep all weights, and fold the scale of the source's property: what is predicted has mean 0 and spread 1.
 
-    Unchanged, its scale has nothing to do with the target's, and the error is larger: see docs/models.md.
+    Unchanged, its scale has nothing to do with the target's, and the error is larger: see docs/science/models.md.
     """
     predicted = activations(source, x)
     mean, spread = float(predicted.mean()), float(predicted.std()) or 1.0

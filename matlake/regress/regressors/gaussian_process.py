@@ -1,7 +1,7 @@
 """Gaussian process regression whose kernel learns how much each block of features counts, and how far it reaches.
 
-A feature that does not help gets a small weight, so many may be named. docs/models.md says where that is better than
-blocks of equal weight, and where not.
+A feature that does not help gets a small weight, so many may be named. docs/science/models.md says where that is better
+than blocks of equal weight, and where not.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ a block: two materials that are alike in one respect and not in another are half
 Nickisch and Rasmussen, Adv. Neural Inf. Process. Syst. 24, 226 (2011)). The other half is one kernel of the mean of
 the blocks' squared distances, which holds how they act together. Both are rational quadratic, 1 / (1 + gamma·|a - b|²),
 RBFs of all widths at once (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 4.19).
-docs/models.md says what either is worth.
+docs/science/models.md says what either is worth.
 """
 
 from dataclasses import dataclass, replace

@@ -129,7 +129,8 @@ RANDOM_FOREST: Final = Model(
 EXTRA_TREES: Final = Model(
     "extra-trees",
     _ensemble_of(None, "ExtraTreesRegressor", max_leaf_nodes=MAX_LEAVES),
-    # A third of the features at a split is 3 % better on attributes (docs/transfer.md), and costs four times as much.
+    # A third of the features at a split is 3 % better on attributes (docs/science/transfer.md), and costs four times
+    # as much.
     lambda d: [*_FOREST_GRID(d), {"n_estimators": 100, "max_features": 0.33, "min_samples_leaf": 1}],
     _draw_forest,
     scaled=False,

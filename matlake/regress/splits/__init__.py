@@ -1,4 +1,4 @@
-"""Splits: methods of holding out test rows, each for one question about a head. See docs/splits.md."""
+"""Splits: methods of holding out test rows, each for one question about a head. See docs/science/splits.md."""
 
 from matlake.regress.splits.catalogue import SPLITS, Method, parse_split
 from matlake.regress.splits.random_groups import grouped_folds, hold_out_groups, subsample

@@ -1,4 +1,4 @@
-"""All splits by name, and how to type them. ``docs/splits.md`` says what each is for."""
+"""All splits by name, and how to type them. ``docs/science/splits.md`` says what each is for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,1 +1,4 @@
-"""Beyond the training distribution: decoupled heads beside networks trained end to end. See docs/extrapolation.md."""
+"""Beyond the training distribution: decoupled heads beside networks trained end to end.
+
+See docs/science/extrapolation.md.
+"""

@@ -20,7 +20,7 @@ RECOMMENDED: Final[dict[InputKind, tuple[str, ...]]] = {
         *(f"elemnet-oqmd-{name}@prediction" for name in ("formation-energy", "band-gap", "volume", "total-energy")),
     ),
 }
-"""Input -> the features that docs/encoders.md and docs/transfer.md recommend."""
+"""Input -> the features that docs/science/encoders.md and docs/science/transfer.md recommend."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Cross-property transfer: how an encoder serves a property best. See docs/transfer.md."""
+"""Cross-property transfer: how an encoder serves a property best. See docs/science/transfer.md."""

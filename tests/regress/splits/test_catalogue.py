@@ -172,6 +172,6 @@ def test_a_bad_argument_is_refused_with_what_may_be_typed(text: str, message: st
 
 
 def test_the_documentation_lists_every_split() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "splits.md").read_text().replace("\\|", "|")
+    text = (Path(__file__).parents[3] / "docs" / "science" / "splits.md").read_text().replace("\\|", "|")
     for method in SPLITS.values():
         assert f"`{method.usage}`" in text

@@ -81,5 +81,5 @@ def test_standardised_features_have_no_unit_and_constant_ones_no_weight() -> Non
 
 
 def test_the_number_of_clusters_is_documented() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "splits.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "science" / "splits.md").read_text()
     assert f"K = {CLUSTERS}" in text

@@ -343,7 +343,7 @@ def test_each_data_set_says_where_it_is_and_what_to_cite(found: PublishedSet) ->
 
 @pytest.mark.parametrize("sets", [jarvis.SETS, matbench.SETS, alexandria.SETS, lemat.SETS], ids=len)
 def test_the_page_states_licence_and_citation_of_each(sets: dict[str, PublishedSet]) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "sources.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text("utf-8")
     lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     for found in sets.values():
         own = found.citation.removesuffix(f"; {matbench.BENCHMARK}")

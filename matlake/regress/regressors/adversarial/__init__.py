@@ -1,1 +1,1 @@
-"""Learning from adversarial samples, for materials unlike those trained on. See docs/adversarial.md."""
+"""Learning from adversarial samples, for materials unlike those trained on. See docs/science/adversarial.md."""

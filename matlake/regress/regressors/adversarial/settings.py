@@ -14,7 +14,7 @@ Cut = Literal["clusters", "random"]
 
 @dataclass(frozen=True)
 class AdversarialSettings:
-    """Constants of an adversarial learning; see docs/adversarial.md for where each is from.
+    """Constants of an adversarial learning; see docs/science/adversarial.md for where each is from.
 
     Attributes:
         warm_up: Epochs on all rows as they are, before the first attack.
