@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from matlake.errors import LakeError, QueryError
+from matlake.errors import REPAIR, LakeError, QueryError
 from matlake.materials.structure_files.poscar_writer import poscar_text
 from matlake.materials.units import quantity_of, unit_of
 from matlake.store.browsing.conditions import Condition, Kind, Order, RowQuery
@@ -129,7 +129,7 @@ def dataset_kinds(lake: Lake, dataset: str) -> tuple[str, dict[str, Kind]]:
     lake.check_dataset(dataset)
     found = {one.name: one for one in readable_datasets(lake)}
     if dataset not in found:
-        raise LakeError(f"dataset {dataset!r} cannot be read", "run `matlake check --repair`")
+        raise LakeError(f"dataset {dataset!r} cannot be read", REPAIR)
     types = found[dataset].kinds
     kinds = {
         "material_id": Kind.TEXT,

@@ -34,7 +34,10 @@ def names(lake: matlake.Lake, target: str) -> list[str]:
 
 
 def test_encoders_are_found_by_quantity_and_unit(embedded: matlake.Lake) -> None:
-    assert set(names(embedded, "expt_band_gap_eV")) == {GAPS, "cgcnn-mp-multitask", "dimenet++-mp-multitask"}
+    assert set(names(embedded, "expt_band_gap_eV")) == {
+        GAPS,
+        *(f"{architecture}-mp-multitask" for architecture in ("cgcnn", "dimenet++", "schnet")),
+    }
     energies = names(embedded, "formation_enthalpy_eV_per_atom")
     assert {ENERGIES, CRYSTAL_ENCODER} <= set(energies)
     assert not {f"{ENERGIES}-int8", "chgnet-mptrj", "elemnet-oqmd-total-energy"} & set(energies)
