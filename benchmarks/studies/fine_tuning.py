@@ -175,8 +175,8 @@ def _report(known: dict[str, Any], ridges: dict[str, dict[tuple[str, str], float
     for encoder, settings in TRIED.items():
         frozen = ridges[f"{encoder}@all"]
         for setting in settings:
-            found = [known.get(_key(encoder, *case, setting)) for case in cases]
-            if None in found:
+            found = [known[key] for case in cases if (key := _key(encoder, *case, setting)) in known]
+            if len(found) < len(cases):
                 continue
             errors = [one["mae"] for one in found]
             seconds = float(np.median([one["processor_seconds"] for one in found]))
@@ -184,9 +184,9 @@ def _report(known: dict[str, Any], ridges: dict[str, dict[tuple[str, str], float
             document[f"{encoder}, output {setting.output}, {setting.epochs} epochs"] = dict(
                 zip(map(", ".join, cases), errors, strict=True)
             )
-    for label, found in ridges.items():
-        rows.append([f"kernel ridge on `{label}`", "", "", *_cells(list(found.values()), None), ""])
-        document[f"kernel ridge on {label}"] = {", ".join(case): error for case, error in found.items()}
+    for label, ridge in ridges.items():
+        rows.append([f"kernel ridge on `{label}`", "", "", *_cells(list(ridge.values()), None), ""])
+        document[f"kernel ridge on {label}"] = {", ".join(case): error for case, error in ridge.items()}
     header = ["network", "output", "epochs", *map(", ".join, cases), "ratio", "processor seconds"]
     tables = [table(header, rows)]
     fill_page(PAGE, tables)
