@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 
 def whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Return a column in one piece."""
-    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    """Return a column in one piece; it may be without rows."""
+    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
 
 
 def numbers(column: pa.ChunkedArray | pa.Array) -> NDArray[Any]:

@@ -20,6 +20,7 @@ FLOATS = pa.array([0.5, None, -2.0, None, 7.25, None, 1.0, 3.0, None, 9.0], pa.f
         pa.array([1.5, 2.5]).slice(1),
         pa.array([], pa.float64()),
         pa.chunked_array([pa.array([None, None], pa.float64())]),
+        pa.chunked_array([], pa.float64()),
     ],
 )
 def test_numbers_are_those_of_pyarrow(column: pa.Array | pa.ChunkedArray) -> None:

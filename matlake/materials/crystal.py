@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from matlake.arrow_columns import whole
 from matlake.errors import StructureError, TooManyAtomsError
 from matlake.materials.formula import Composition
 from matlake.materials.periodic_table import SYMBOLS
@@ -203,12 +204,12 @@ class CrystalColumns:
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Self:
         """Read the columns of ``COLUMNS``, none of them null; nothing is parsed."""
-        numbers = _combined(table["site_atomic_numbers"])
+        numbers = whole(table["site_atomic_numbers"])
         return cls(
             offsets_of(numbers.value_lengths().to_numpy()),
             numbers.flatten().to_numpy().astype(np.int16, copy=False),
-            _combined(table["lattice_A"]).flatten().to_numpy().reshape(-1, 3, 3),
-            _combined(table["fractional_positions"]).flatten().to_numpy().reshape(-1, 3),
+            whole(table["lattice_A"]).flatten().to_numpy().reshape(-1, 3, 3),
+            whole(table["fractional_positions"]).flatten().to_numpy().reshape(-1, 3),
         )
 
     def to_arrow(self) -> pa.Table:
@@ -222,8 +223,3 @@ class CrystalColumns:
             ],
             schema=COLUMNS,
         )
-
-
-def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined

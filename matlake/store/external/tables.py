@@ -22,6 +22,7 @@ import pyarrow.json as pajson
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from matlake.arrow_columns import whole
 from matlake.errors import SourceError
 from matlake.materials.objects import is_missing
 from matlake.store.external.npz_file import open_npz
@@ -300,4 +301,4 @@ def _in_memory(name: str, columns: Mapping[str, Column | NDArray[Any]]) -> Vecto
 
 def _cut(values: Column | NDArray[Any], start: int) -> Cells:
     some: Any = values[start : start + BLOCK_ROWS]
-    return pa.concat_arrays(some.chunks) if isinstance(some, pa.ChunkedArray) else some
+    return whole(some) if isinstance(some, pa.ChunkedArray) else some
