@@ -231,10 +231,10 @@ def test_amounts_are_exact_however_deep_the_brackets() -> None:
     ],
 )
 def test_a_hostile_formula_is_settled_at_once(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(FormulaError):
         parse_formula(text)
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 2.0, "a reading of each way to split it would take minutes"
 
 
 @settings(deadline=None)
