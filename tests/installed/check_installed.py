@@ -11,14 +11,13 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import docker_steps
-from environments import ROOT, installed_MB, make_environment
+from environments import ROOT, installed_MB, make_environment, pip
 
 LIMIT_MB = 900
 """Most that an installation may take; 850 when this was written, of which numba with LLVM 210 and pyarrow 170."""
@@ -133,11 +132,10 @@ def main() -> None:
     """Build the wheel, install it, use it, weigh it; then do what the image does."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        subprocess.run(
-            [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder / "dist", ROOT], check=True
-        )
+        python = make_environment(folder / "environment")
+        pip(python, "wheel", "-q", "--no-deps", "-w", folder / "dist", ROOT)
         (wheel,) = (folder / "dist").glob("*.whl")
-        python = make_environment(folder / "environment", f"{wheel}[cpu]")
+        pip(python, "install", "-q", f"{wheel}[cpu]")
         shutil.copytree(OLD, folder / "work")
         installed = Installed(python, folder / "work")
         check_compositions(installed, folder / "work")

@@ -12,17 +12,20 @@ NOT_OURS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-
 """What an empty environment has already, by the beginning of its name."""
 
 
-def make_environment(folder: Path, *requirements: str) -> Path:
-    """Make an empty environment, install into it, and return its interpreter."""
+def make_environment(folder: Path) -> Path:
+    """Make an empty environment, and return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / "bin" / "python"
+    return folder / "bin" / "python"
+
+
+def pip(python: Path, *arguments: str | Path) -> None:
+    """Run the pip of an environment."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True, env=environment)
-    return python
+    subprocess.run([python, "-m", "pip", *arguments], check=True, env=environment)
 
 
 def make_quickly(folder: Path, *requirements: str) -> Path:
-    """Do the same with uv, which resolves hundreds of packages in seconds."""
+    """Make an environment and install into it with uv, which resolves hundreds of packages in seconds."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder], check=True)
