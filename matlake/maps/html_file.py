@@ -27,7 +27,7 @@ from matlake.materials.crystal import Crystal
 CRYSTALS_TOGETHER: Final = 32
 """Crystals that are compressed together, and unpacked when one of them is looked at."""
 
-_SCRIPTS: Final = (*SHARED, "unpack.js", "map.js")
+_SCRIPTS: Final = (*SHARED, "unpack.js", "moving.js", "map.js")
 """Modules of the page, each before those that import it."""
 
 _IMPORT: Final = re.compile(r"^import \{[^}]*\} from \"\./[\w.]+\";\n", re.MULTILINE)

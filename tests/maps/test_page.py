@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from browser import Page, complaints, headless_browser
 from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 
 import matlake
+from matlake.maps.html_file import page_file
 
 MARK = "window.reached = []; addEventListener('securitypolicyviolation', (event) => reached.push(event.blockedURI));"
 CATCH_DOWNLOAD = """
@@ -187,3 +189,84 @@ def test_categories_can_be_hidden(browser: Chrome, mapped: matlake.Lake, tmp_pat
     assert buttons[-1].get_attribute("aria-pressed") == "false"
     assert shown.run(visible).count(False) == 1
     assert complaints(browser) == []
+
+
+MANY = 25_000  # take more time than a frame has, where they are drawn in software
+
+
+@pytest.fixture(scope="module")
+def crowded(browser: Chrome, tmp_path_factory: pytest.TempPathFactory) -> MapPage:
+    """A map of many points."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "xy": random.normal(size=(MANY, 2)).astype("<f4"),
+        "home": np.zeros(MANY, np.uint8),
+        "crystal": np.full(MANY, -1, "<i4"),
+    }
+    facts = {
+        "summary": "",
+        "notes": [],
+        "axes": ["x", "y"],
+        "projection": "pca",
+        "colour": None,
+        "datasets": ["many"],
+        "crystals": {"stored": 0, "available": 0},
+    }
+    path = tmp_path_factory.mktemp("crowded") / "map.html"
+    path.write_bytes(
+        page_file("many", facts, arrays, {"formulas": ["TiO2"] * MANY, "ids": list(map(str, range(MANY)))}, [])
+    )
+    return MapPage(browser, path)
+
+
+SPY = """
+const scene = document.getElementById('map')._fullLayout._plots.xy._scene, draw = scene.draw;
+const lengths = (batch) => batch.reduce((sum, rows) => sum + (rows?.length ?? 0), 0);
+const counts = () => scene.scatter2d.groups.reduce((sum, group) => sum + group.count, 0);
+window.drawn = [];
+scene.draw = () => { drawn.push(lengths(scene.selectBatch) + lengths(scene.unselectBatch) || counts()); draw(); };
+"""
+"""Notes how many points are drawn each time: selected ones and others, or all alike."""
+
+
+def drawn(shown: MapPage) -> list[int]:
+    counts: list[int] = shown.run("return drawn")
+    return counts
+
+
+def picture(shown: MapPage) -> list[str]:
+    found: list[str] = shown.run(
+        "return [...document.querySelectorAll('#map .gl-canvas')].map((one) => one.toDataURL())"
+    )
+    return found
+
+
+@pytest.mark.parametrize("query", ["", "12"])
+def test_fewer_of_many_points_are_drawn_while_the_map_moves_and_all_when_it_rests(crowded: MapPage, query: str) -> None:
+    crowded.find("query").clear()
+    crowded.find("query").send_keys(f"{query}\n")
+    crowded.wait(lambda: crowded.text("selected-title").startswith("Nothing") == (not query))
+    plot = crowded.find("map")
+    before = picture(crowded)
+    crowded.run(SPY)
+    ActionChains(crowded.browser, duration=30).move_to_element(plot).click_and_hold().move_by_offset(60, 30).perform()
+    assert 5000 <= max(drawn(crowded)) < MANY
+    assert picture(crowded) != before
+    ActionChains(crowded.browser).release().perform()
+    crowded.wait(lambda: drawn(crowded)[-1] == MANY)
+    assert_all_are_there(crowded)
+    crowded.run(SPY)
+    ActionChains(crowded.browser).scroll_from_origin(ScrollOrigin.from_element(plot), 0, -200).perform()
+    crowded.wait(lambda: drawn(crowded)[-1:] == [MANY])
+    assert 5000 <= min(drawn(crowded)) < MANY
+    assert_all_are_there(crowded)
+    assert complaints(crowded.browser) == []
+
+
+def assert_all_are_there(shown: MapPage) -> None:
+    """What is seen is what plotly draws anew."""
+    seen = picture(shown)
+    shown.browser.execute_async_script(  # type: ignore[no-untyped-call]
+        "Plotly.redraw('map').then(() => requestAnimationFrame(() => arguments[0]()))"
+    )
+    assert picture(shown) == seen

@@ -2,6 +2,7 @@
 
 import { crystalWords, elementColours, plotCrystal } from "./crystal.js";
 import { formulaNodes, searchRows } from "./formula.js";
+import { thinWhileMoving } from "./moving.js";
 import { loadLibrary, unpack, unpackJson } from "./unpack.js";
 
 // cividis, which looks alike to all colour vision; its darkest part is left out on dark ground, its lightest on light
@@ -42,6 +43,7 @@ async function start() {
   Plotly = await loadLibrary();
   drawLegend();
   await drawMap();
+  thinWhileMoving(find("map"), map.formulas.length);
   find("loading").hidden = true;
   listen();
   document.documentElement.dataset.ready = "yes";

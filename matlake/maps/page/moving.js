@@ -1,0 +1,67 @@
+// While a map is moved, as many points are drawn as there is time for; all of them again when it rests.
+// Without a graphics card 100,000 points take half a second, which is too long for each movement of the hand.
+
+const FRAME_MS = 30; // that drawing may take while the map moves
+const FEW = 5000; // points that are always drawn
+const REST_MS = 250; // after the last turn of the wheel; plotly is done with it by then
+
+/** Return plotly's drawing of the points, or null: it is no part of its interface, and another version may have none. */
+function sceneOf(plot) {
+  const scene = plot._fullLayout?._plots?.xy?._scene;
+  return scene?.scatter2d?.groups && scene.selectBatch && scene.unselectBatch ? scene : null;
+}
+
+function drawAgain(plot) {
+  plot._fullLayout._glcanvas.each(({ regl }) => regl?.clear({ color: [0, 0, 0, 0], depth: 1 }));
+  sceneOf(plot)?.draw();
+}
+
+/** Return the milliseconds that a drawing of all points takes: the answer for a pixel comes after it. */
+function measured(plot) {
+  const { gl } = sceneOf(plot).scatter2d;
+  const start = performance.now();
+  drawAgain(plot);
+  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  return performance.now() - start;
+}
+
+/** Draw fewer points while a plot of `total` points in random order is moved, if all of them would be slow. */
+export function thinWhileMoving(plot, total) {
+  if (total <= FEW || sceneOf(plot) === null) return;
+  const share = Math.max(FRAME_MS / measured(plot), FEW / total);
+  if (share >= 1) return;
+  const first = (rows) => (Array.isArray(rows) ? rows.slice(0, Math.ceil(share * rows.length)) : rows);
+  let whole = null; // what is to be drawn again
+  let rest = null;
+
+  function thin() {
+    const scene = sceneOf(plot);
+    if (whole !== null || scene === null) return;
+    const { groups } = scene.scatter2d;
+    const { selectBatch, unselectBatch } = scene;
+    whole = { groups, counts: groups.map((group) => group?.count), scene, selectBatch, unselectBatch };
+    for (const group of groups) if (group) group.count = Math.ceil(share * group.count);
+    scene.selectBatch = selectBatch.map(first);
+    scene.unselectBatch = unselectBatch.map(first);
+  }
+
+  function restore() {
+    if (whole === null) return;
+    const { groups, counts, scene, selectBatch, unselectBatch } = whole;
+    groups.forEach((group, place) => { if (group) group.count = counts[place]; });
+    Object.assign(scene, { selectBatch, unselectBatch });
+    whole = null;
+  }
+
+  // in the phase that comes before plotly hears of it, which draws once more when a drag ends
+  plot.addEventListener("pointerdown", () => { if (plot._fullLayout.dragmode === "pan") thin(); }, true);
+  for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, restore, true);
+  plot.addEventListener("wheel", () => {
+    thin();
+    clearTimeout(rest);
+    rest = setTimeout(() => {
+      restore();
+      drawAgain(plot);
+    }, REST_MS);
+  }, { capture: true, passive: true });
+}
