@@ -192,7 +192,7 @@ def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, outp
 def calibrate_command(lake: LakePath, name: str, where: str, seed: int, output: Output) -> None:
     """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
 
-    The regressor stays. Rows of compositions that it was trained on are left out. See docs/guides/heads.md.
+    The regressor stays. Rows of compositions that it was trained on are left out. See docs/guides/managing-heads.md.
     """
     from matlake.regress.heads.recalibrate_head import recalibrate_head
     from matlake.store.lake import open_lake
