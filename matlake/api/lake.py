@@ -419,7 +419,7 @@ class Lake(VectorLake):
     def compact(
         self, *, drop_unused: bool = False, retention_hours: int = 24, progress: bool | Progress = True
     ) -> "CompactReport":
-        """Merge small parts, and remove files that nobody reads; see ``matlake.compact``."""
+        """Merge small parts, and remove unused files; see ``matlake.compact``."""
         from matlake.store.maintenance.compact import compact
 
         with watched(progress, "compacting", "partitions") as reporter:

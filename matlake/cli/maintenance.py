@@ -11,7 +11,7 @@ _retention_option = option(
     "--retention-hours",
     type=click.IntRange(min=0),
     default=24,
-    help="Keep files that nobody reads until they are older. 0 is safe only if no other process uses the lake.",
+    help="Keep unused files until they are older. 0 is safe only if no other process uses the lake.",
 )
 
 
@@ -42,7 +42,7 @@ def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, outp
 @json_option
 @click.pass_obj
 def compact_command(lake: LakePath, /, *, drop_unused: bool, retention_hours: int, output: Output) -> None:
-    """Merge small files, and remove those that nobody reads. Other processes may read and write meanwhile."""
+    """Merge small files, and remove unused ones. Other processes may read and write meanwhile."""
     from matlake.store.lake import open_lake
     from matlake.store.maintenance.compact import compact
 
