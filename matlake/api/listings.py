@@ -254,7 +254,7 @@ class Encoders(Listing[ShownEncoder]):
         return register(self.lake, onnx, card, name=name, replace=replace)
 
     def delete(self, name: str, *, vectors: bool = False) -> None:
-        """Delete an encoder of the lake that no head is bound to; where a package has it, the lake's copy.
+        """Delete an encoder of the lake, or the lake's copy of a packaged one, unless a head is bound to it.
 
         Args:
             name: Name of the encoder.

@@ -158,7 +158,8 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
     "target",
     type=ANY_PATH,
     required=True,
-    help="Write to this file: .svg or .pdf with letters, .png with 300 dots per inch; or to this folder, in all three.",
+    help="Write to this file: .svg or .pdf with editable text, or .png at 300 dpi; or to this folder, in all three "
+    "formats.",
 )
 @option(
     "--kind",
@@ -169,7 +170,7 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
 @json_option
 @click.pass_obj
 def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, output: Output) -> None:
-    """Draw plots of a head from its test rows, one column of a journal wide."""
+    """Draw plots of a head from its test rows, at the width of a journal column."""
     from matlake.regress.heads.plots import write_plots
     from matlake.store.lake import open_lake
 

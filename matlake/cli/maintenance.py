@@ -21,7 +21,7 @@ _retention_option = option(
 @json_option
 @click.pass_obj
 def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, output: Output) -> int:
-    """Compare every file of the lake with its digest, and name what is damaged.
+    """Compare every file of the lake with its digest, and name damaged files.
 
     Exits with 1 when something is damaged and not repaired.
     """
@@ -36,7 +36,9 @@ def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, outp
 
 @click.command("compact", cls=Command)
 @option(
-    "--drop-unused", is_flag=True, help="Drop what belongs to contents that are in no dataset, and stale predictions."
+    "--drop-unused",
+    is_flag=True,
+    help="Drop vectors and predictions of contents that are in no dataset, and stale predictions.",
 )
 @_retention_option
 @json_option
