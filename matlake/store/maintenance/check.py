@@ -50,7 +50,7 @@ def check(
         repair: Repair; otherwise nothing is written.
         retention_hours: Age from which unused files are listed or removed, in hours. Processes that read
             or write for longer would miss them.
-        progress: Hears the number of parts done.
+        progress: Receives the number of parts done.
 
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.

@@ -92,7 +92,7 @@ def compact(
         retention_hours: Age from which unused files are removed, in hours. Processes that read or write
             for longer would miss them.
         part_bytes: Size that parts are merged to; parts of half of it or more stay.
-        progress: Hears the number of partitions done.
+        progress: Receives the number of partitions done.
 
     Raises:
         LakeError: ``drop_unused``, and a dataset cannot be read whole.
