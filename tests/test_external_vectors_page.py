@@ -15,6 +15,6 @@ def test_its_commands_and_options_exist() -> None:
     command = cli.get_command(context, "import-embeddings")
     assert command is not None
     options = {option for one in command.params for option in one.opts}
-    named = set(re.findall(r"--[a-z][a-z-]+", PAGE.partition("## Whose")[0])) - {"--structures"}
+    named = set(re.findall(r"--[a-z][a-z-]+", PAGE.partition("## What a vector belongs to")[0])) - {"--structures"}
     assert named <= options
     assert {"--id-column", "--vector-column", "--layer", "--source", "--licence"} <= named

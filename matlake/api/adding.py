@@ -42,7 +42,7 @@ def add(
         formula: Column of formulas; by default one by a usual name, such as ``formula``.
         id: Column of unique ids; by default ``material_id`` or ``id``, else ``DATASET-ROW`` is made up.
         max_atoms: Cells with more atoms become failures.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
 
     Raises:
         SourceError: The source or one of the columns is not there, or no row is a material.
@@ -75,7 +75,7 @@ def join(lake: Lake, what: Any, dataset: str, *, id: str | None = None, progress
         what: A path; or a DataFrame or another table in memory, as ``add`` takes it.
         dataset: A dataset of the lake.
         id: Column of ids; by default one by a usual name, such as ``material_id``.
-        progress: Hears the number of rows of the dataset that are written.
+        progress: Receives the number of rows of the dataset that are written.
 
     Raises:
         SourceError: There is no column of ids, no property, or no id is one of the dataset.

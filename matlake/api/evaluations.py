@@ -34,7 +34,7 @@ class Evaluations:
 
         Args:
             output: Write tables and plots to this folder.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
             request: Fields of ``ExtrapolationRequest``: ``target``, ``splits``, ``features``, ….
         """
         from matlake.studies.extrapolation.evaluate import evaluate_extrapolation
@@ -52,7 +52,7 @@ class Evaluations:
 
         Args:
             output: Write tables and plots to this folder.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
             request: Fields of ``TransferRequest``: ``targets``, ``sources``, ….
         """
         from matlake.studies.transfer.configurations import TransferRequest
@@ -78,7 +78,7 @@ class Evaluations:
             task: One of Matbench, such as ``matbench_phonons``, or a set of the Materials Project.
             data: The file with the task's rows, in its order.
             output: Write tables and plots to this folder.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
             request: More fields of ``MatbenchRequest``: ``features``, ``model``, ``splits``, ….
         """
         from matlake.studies.matbench.evaluate import evaluate_matbench

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Head(Report):
     """A trained head of a lake.
 
-    It stays what it was when it was made: after the same name was trained again, ``lake.head(name)`` is the new one.
+    It does not change: after a head of the same name is trained, ``lake.head(name)`` is the new one.
 
     Args:
         lake: The lake.
@@ -118,7 +118,7 @@ class Head(Report):
                 each input. A table has its own.
             output: Write the table with predictions to this file (.csv, .parquet), in memory that does not grow, for a
                 path.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             HeadError: The head needs crystals, and these are formulas; or it is damaged.
@@ -224,7 +224,7 @@ class Head(Report):
         Args:
             n: Number of materials, to be measured together.
             purpose: ``value``: find wanted values, by default the highest; ``uncertainty``: improve the head;
-                ``diversity``: cover what is far from all that was measured.
+                ``diversity``: explore far from all measured materials.
             minimise: Find the lowest values.
             near: Find values near this one, in the target's unit.
             between: Find values in this range, in the target's unit.
@@ -273,7 +273,7 @@ class Head(Report):
 
         Raises:
             HeadError: It has no such plot, or is older than kept test rows.
-            PlotError: Another ending, or the file cannot be written.
+            PlotError: Another extension, or the file cannot be written.
             MissingExtraError: matplotlib is not installed.
         """
         from matlake.regress.heads.plots import plot_head, write_plots

@@ -44,7 +44,7 @@ class VectorLake(MappedLake):
             licence: Licence of the network that made them.
             citation: Papers and data to cite.
             source: The network, the program and its version, for people.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             SourceError: It cannot be read; or an id or a vector of it cannot be used, and the first one is named.

@@ -44,8 +44,8 @@ _NAMED: Final = 5  # datasets and heads that the repr of a lake names
 class Lake(VectorLake):
     """An open lake.
 
-    Where a method takes ``progress``, True shows it in a notebook and on a terminal, and a ``Progress`` is what it
-    reports to instead.
+    If a method takes ``progress``, True shows it in a notebook and on a terminal; a ``Progress`` receives it
+    instead.
     """
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class Lake(VectorLake):
             structure: Column of structures; likewise.
             id: Column of unique ids; likewise, else they are made up.
             max_atoms: Cells with more atoms become failures.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             SourceError: It cannot be read, a column is not there, or no row is a material.
@@ -173,14 +173,14 @@ class Lake(VectorLake):
             dataset: Only this dataset.
             where: Only rows of ``materials`` that this SQL predicate selects.
             device: ``cpu`` or ``cuda``.
-            workers: Threads; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
+            workers: Threads; by default one per core. With Ray, actors; by default one for each CPU, or GPU.
             shard: ``3/8``: only what the fourth of eight jobs embeds, each a process on any machine.
             engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
                 reach the lake.
             address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
             precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are
                 those of another encoder, ``NAME-int8``, which the report names.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             EncoderError: An encoder, layer or precision is unknown.
@@ -215,7 +215,7 @@ class Lake(VectorLake):
         Args:
             statement: One query over ``materials``, ``embeddings``, ``failures``, a dataset by its name, ….
             memory_limit: Memory that it may take, such as ``2GB``; by default a quarter of what there is.
-            max_seconds: Stop it with an error after so many seconds; never by default.
+            max_seconds: Stop it with an error after this many seconds; never by default.
 
         Raises:
             QueryError: The statement is wrong, is not a pure read, reaches outside the lake, or exceeds a limit.
@@ -255,16 +255,16 @@ class Lake(VectorLake):
             where: Only rows of ``materials`` that this SQL predicate selects.
             split: How test rows are chosen: ``random``, ``cluster``, ``element:O``, ….
             name: Name of the head; by default the target and the model.
-            seed: Of all that is drawn.
-            max_fits: Stop the model search after so many fits.
-            max_seconds: Stop it after so many seconds.
+            seed: Seeds everything random.
+            max_fits: Stop the model search after this many fits.
+            max_seconds: Stop it after this many seconds.
             adversarial: ``cal`` or ``sal``, for an IR-net.
             minimum: Smallest possible value, in the target's unit.
             maximum: Largest possible value.
             transform: Learn ``log`` or ``sqrt`` of the property; ``none``; or ``auto``.
             weights: Column or SQL expression: how much each row counts.
             uncertainty: Column or SQL expression: standard uncertainty of each label, in the target's unit.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             MatlakeError: See ``matlake.train`` and ``matlake.TrainRequest``.
@@ -311,8 +311,8 @@ class Lake(VectorLake):
             where: SQL predicate that selects the materials of the target domain.
             method: ``plain``, ``cal`` or ``cal-inputs``.
             name: Name of the new head; by default that of the old one and the method.
-            seed: Of all that is drawn.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            seed: Seeds everything random.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             MatlakeError: See ``matlake.finetune``.
@@ -369,7 +369,7 @@ class Lake(VectorLake):
             allowed_hosts: Names of hosts that requests may be for, such as that of a proxy.
             api_key: Key that requests must have; by default none.
             log_level: ``info`` logs each request on stderr, ``warning`` what went wrong.
-            heads_only: Answer for heads alone: no datasets, no SQL, no search among the materials of the lake.
+            heads_only: Answer only for heads: no datasets, no SQL, no search among the materials of the lake.
 
         Returns:
             The server: ``server.url``, ``server.stop()``; ``server.wait()`` as the last line of a script.
@@ -419,7 +419,7 @@ class Lake(VectorLake):
     def compact(
         self, *, drop_unused: bool = False, retention_hours: int = 24, progress: bool | Progress = True
     ) -> "CompactReport":
-        """Merge small parts, and remove files that nobody reads; see ``matlake.compact``."""
+        """Merge small parts, and remove unused files; see ``matlake.compact``."""
         from matlake.store.maintenance.compact import compact
 
         with watched(progress, "compacting", "partitions") as reporter:
@@ -437,7 +437,7 @@ def open_lake(
         verify: Compare every part with its digest before it is read; by default only if $MATLAKE_VERIFY is set.
         as_of: Read it as it was: at a time such as ``"2026-11-01T12:00Z"`` or a ``datetime``, both in UTC unless they
             name another zone; at the training of a head, ``"head:NAME"``; or with versions of datasets beside the
-            present rest, ``"NAME=3"``. Heads can be trained from such a lake; datasets and embeddings are not changed.
+            present rest, ``"NAME=3"``. Heads can be trained from such a lake; its data cannot be changed.
 
     Raises:
         LakeError: There is no lake, its format is newer than this version reads, or the folder holds something else;

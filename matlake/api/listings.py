@@ -236,7 +236,7 @@ class Encoders(Listing[ShownEncoder]):
         name: str | None = None,
         replace: bool = False,
     ) -> "RegisterReport":
-        """Make an ONNX graph of another program an encoder of the lake; nothing counts before it keeps the contract.
+        """Register an ONNX graph as an encoder of the lake, once it has passed the checks of the contract.
 
         Args:
             onnx: The graph; its inputs are those of docs/science/encoders.md, "Bring your own".
@@ -254,7 +254,7 @@ class Encoders(Listing[ShownEncoder]):
         return register(self.lake, onnx, card, name=name, replace=replace)
 
     def delete(self, name: str, *, vectors: bool = False) -> None:
-        """Delete an encoder of the lake that no head is bound to; where a package has it, the lake's copy.
+        """Delete an encoder of the lake, or the lake's copy of a packaged one, unless a head is bound to it.
 
         Args:
             name: Name of the encoder.
@@ -311,14 +311,14 @@ class Encoders(Listing[ShownEncoder]):
         progress: bool | Progress = True,
         **settings: Any,
     ) -> "LabelReport":
-        """Label crystals with moduli and a highest frequency, from energies that an encoder predicts; or resume.
+        """Label crystals with moduli and a highest phonon frequency, from energies that an encoder predicts; or resume.
 
         Args:
             data: Table of structures.
             output: Receives the table with its labels, as ``.parquet``.
             dataset: A dataset of the lake, instead of a table.
             teacher: Encoder that predicts energies.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
             settings: More fields of ``LabelRequest``: ``structure_column``, ``max_atoms``, ``device``, ``workers``.
 
         Raises:
@@ -350,7 +350,7 @@ class Encoders(Listing[ShownEncoder]):
             data: Table to train on.
             dataset: The same, as a dataset of the lake.
             target: Column to learn, or several.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
             settings: Sizes and settings of the training, in the words of ``encoders pretrain``: ``epochs``, ``seed``,
                 ``batch_size``, ``sizes``, ….
 

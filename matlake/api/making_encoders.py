@@ -55,7 +55,7 @@ def pretrain(
         lake: Where the lake is.
         architecture: Key of ``ARCHITECTURES``.
         folder: Receives the run.
-        progress: Hears where the rows went, and each epoch.
+        progress: Receives where the rows went, and each epoch.
         data: The table, as a file.
         dataset: The same, as a dataset of the lake.
         settings: As of ``pretrain_request``.
@@ -93,7 +93,7 @@ def label(
 
     Args:
         lake: Where the lake is.
-        progress: Hears how far it is.
+        progress: Receives how far it is.
         data: A table, as a file.
         dataset: The same, as a dataset of the lake.
         teacher: Name of the encoder.

@@ -48,8 +48,8 @@ class MappedLake(SearchedLake):
             structures: At most so many crystals in the file, drawn at random from more.
             max_points: At most so many materials, drawn at random from more.
             title: Of the page; by default that of the dataset and the property.
-            seed: Of all that is drawn at random.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            seed: Seeds everything random.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             MatlakeError: See ``matlake.make_map``.

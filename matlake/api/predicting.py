@@ -60,7 +60,7 @@ def predict(
         what: See there.
         table: Columns of a table.
         columns: Values of columns among the features.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
 
     Raises:
         MatlakeError: See there.

@@ -79,7 +79,7 @@ class SearchedLake(store.Lake):
                 distance of two materials.
             dataset: Only materials of this dataset.
             where: Only materials that this SQL predicate selects.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             MatlakeError: See ``matlake.dedupe``.
@@ -105,7 +105,7 @@ class SearchedLake(store.Lake):
             n: Number of materials.
             dataset: Only materials of this dataset.
             where: Only materials that this SQL predicate selects.
-            progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+            progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
         Raises:
             MatlakeError: See ``matlake.diverse``.

@@ -86,7 +86,7 @@ def rename_command(lake: LakePath, name: str, new_name: str, output: Output) -> 
     "target",
     type=FILE,
     required=True,
-    help="Write this file, in the format of its ending: .csv, .tsv, .json, .jsonl, .parquet, .arrow.",
+    help="Write this file, in the format of its extension: .csv, .tsv, .json, .jsonl, .parquet, .arrow.",
 )
 @option("--structures", is_flag=True, help="Add the crystals, in a column of POSCAR texts that import reads.")
 @json_option

@@ -95,13 +95,13 @@ def verify_command(lake: LakePath, name: str, output: Output) -> int:
 
 @encoders_command.command("register", cls=Command)
 @option("--onnx", required=True, type=FILE, help="Register this ONNX graph, with its weights inline.")
-@option("--card", required=True, type=FILE, help="Read from this JSON file what it is; see docs/science/encoders.md.")
+@option("--card", required=True, type=FILE, help="Read its card from this JSON file; see docs/science/encoders.md.")
 @option("--name", help="Name the encoder.  [default: the name on the card]")
 @option("--replace", is_flag=True, help="Replace an encoder of this name, unless heads or vectors are bound to it.")
 @json_option
 @click.pass_obj
 def register_command(lake: LakePath, onnx: Path, card: Path, name: str | None, replace: bool, output: Output) -> None:
-    """Make an ONNX graph of another program an encoder of the lake, if it keeps the contract of encoders."""
+    """Register an ONNX graph as an encoder of the lake, if it passes the checks of the contract."""
     from matlake.api.registering import register
     from matlake.store.lake import open_lake
 
@@ -115,7 +115,7 @@ def register_command(lake: LakePath, onnx: Path, card: Path, name: str | None, r
 @json_option
 @click.pass_obj
 def delete_command(lake: LakePath, name: str, vectors: bool, output: Output) -> None:
-    """Delete an encoder of the lake that no head is bound to; where a package has it, the lake's copy."""
+    """Delete an encoder of the lake, or the lake's copy of a packaged one, unless a head is bound to it."""
     from matlake.api.registering import delete
     from matlake.store.lake import open_lake
 
@@ -200,7 +200,7 @@ def export_command(
 @option("--output", "file", required=True, type=ANY_PATH, help="Write the labelled table to this .parquet file.")
 @option("--teacher", default="chgnet-mptrj", help="Take energies from this encoder.")
 @option("--structure-column", help="Read structures (CIF, POSCAR, pymatgen JSON) from this column.")
-@option("--max-atoms", type=AT_LEAST_ONE, help="Label no crystals of more atoms.  [default: 50]")
+@option("--max-atoms", type=AT_LEAST_ONE, help="Compute only the volume of crystals with more atoms.  [default: 50]")
 @option("--workers", type=AT_LEAST_ONE, default=1, help="Use this many threads.")
 @device_option
 @json_option
@@ -215,7 +215,7 @@ def label_command(
     output: Output,
     **settings: Any,
 ) -> int:
-    """Label the crystals of a table with moduli and a highest frequency, from energies that an encoder predicts.
+    """Label the crystals of a table with moduli and a highest phonon frequency, from energies that an encoder predicts.
 
     Run it again to resume.
 

@@ -52,7 +52,7 @@ def study_options(name: str | None) -> Callable[[Function], Function]:
             "seconds",
             former=["--budget"],
             type=POSITIVE,
-            help="Begin nothing after so many seconds.  [default: no limit]",
+            help="Start no new step after this many seconds.  [default: no limit]",
         ),
         option("--output", "folder", type=FOLDER, help="Write tables and plots to this folder."),
         json_option,
@@ -106,7 +106,7 @@ def evaluate_command() -> None:
     type=click.Choice(["none", "log", "sqrt"]),
     default="none",
     show_default=True,
-    help="Let heads and networks learn this function of the target; errors are in its unit.",
+    help="Train heads and networks on this function of the target; errors are in the target's unit.",
 )
 @option(
     "--networks",
@@ -120,30 +120,30 @@ def evaluate_command() -> None:
     show_default=True,
     help="Start networks from: scratch, fine-tune.",
 )
-@option("--epochs", type=AT_LEAST_ONE, help="Train networks for so many epochs at most.")
+@option("--epochs", type=AT_LEAST_ONE, help="Train networks for at most this many epochs.")
 @device_option
-@option("--seeds", type=AT_LEAST_ONE, default=3, show_default=True, help="Repeat with so many seeds.")
-@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with so many of them.  [default: all]")
+@option("--seeds", type=AT_LEAST_ONE, default=3, show_default=True, help="Repeat with this many seeds.")
+@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with this many of these seeds.  [default: all]")
 @option(
     "--parameters",
     type=click.Choice(["chosen", "default"]),
     default="chosen",
     show_default=True,
-    help="Choose parameters of regressors by cross-validation on training rows, or take the default.",
+    help="Choose parameters of regressors by cross-validation on training rows, or use the defaults.",
 )
 @option(
     "--few",
     type=AT_LEAST_ONE,
     default=10,
     show_default=True,
-    help="Count an element as known from so many training rows.",
+    help="Count an element as known if this many training rows contain it.",
 )
 @option(
     "--training-table",
     "training_tables",
     former=["--seen"],
     multiple=True,
-    help="Table or dataset that an encoder was trained on, to know which tested rows leak. Repeatable.",
+    help="Table or dataset that an encoder was trained on, to find leaked test rows. Repeatable.",
 )
 @option(
     "--leakage",
@@ -151,13 +151,14 @@ def evaluate_command() -> None:
     type=click.Choice(["labels", "contents", "report"]),
     default="labels",
     show_default=True,
-    help="Refuse where an encoder may know the tested values, the tested compositions, or never.",
+    help="Refuse to run if an encoder may know the tested values (labels) or compositions (contents), or only report "
+    "it.",
 )
 @row_options
 @study_options("extrapolation")
 @click.pass_obj
 def extrapolation_command(lake: LakePath, /, folder: Path | None, output: Output, **options: Any) -> int | None:
-    """Compare heads on frozen embeddings with networks trained end to end, outside of what they were trained on.
+    """Compare heads on frozen embeddings with networks trained end to end, outside their training data.
 
     All predict the same test rows of each split. Measurements go to the table "extrapolations" of the lake: a run that
     was interrupted resumes.
@@ -186,10 +187,10 @@ def extrapolation_command(lake: LakePath, /, folder: Path | None, output: Output
     "--features",
     type=names,
     former=["--embedded"],
-    help="Put embedded layers of crystal encoders beside the others, comma-separated.",
+    help="Compare embedded layers of crystal encoders as well, comma-separated.",
 )
-@option("--small", type=_NOT_NEGATIVE, help="Try everything on targets of up to so many rows.")
-@option("--folds", type=_NOT_NEGATIVE, help="Cross-validate what was chosen in so many folds; 0: not.")
+@option("--small", type=_NOT_NEGATIVE, help="Try all methods on targets with at most this many rows.")
+@option("--folds", type=_NOT_NEGATIVE, help="Cross-validate the chosen methods in this many folds; 0 turns it off.")
 @option("--curves/--no-curves", default=True, show_default=True, help="Measure learning curves of the best.")
 @seed_option
 @row_options

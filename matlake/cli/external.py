@@ -15,8 +15,8 @@ _card = section("Card")
 
 @click.command("import-embeddings", cls=Command)
 @click.argument("file", type=FILE)
-@option("--encoder", required=True, help="Name the encoder that made the vectors; a new one begins with them.")
-@option("--dataset", required=True, help="Name the dataset whose materials the ids are of.")
+@option("--encoder", required=True, help="Name the encoder that made the vectors; a new name makes a new encoder.")
+@option("--dataset", required=True, help="Name the dataset that the ids belong to.")
 @option("--layer", help="Name the layer of the encoder.  [default: vector, or the first one that the encoder has]")
 @_column("--id-column", help="Read ids from this column.  [default: material_id or id]")
 @_column(
@@ -24,9 +24,9 @@ _card = section("Card")
     help="Read vectors from this column, or one number each from the columns 'PREFIX*'.  [default: the column called "
     "like the encoder, or vector, or the only one of vectors]",
 )
-@_card("--licence", help="State the licence of the network that made them.")
+@_card("--licence", help="State the licence of the network that made the vectors.")
 @_card("--citation", multiple=True, help="Cite a paper or data set. Repeatable.")
-@_card("--source", help="Say which network and program made them, for people.")
+@_card("--source", help="Describe the network and program that made the vectors.")
 @json_option
 @click.pass_obj
 def import_embeddings_command(
@@ -43,7 +43,7 @@ def import_embeddings_command(
     source: str | None,
     output: Output,
 ) -> None:
-    """Import vectors that another program made: they are queried, searched and trained on like others.
+    """Import vectors that another program made, to query, search and train on them.
 
     FILE is a table of ids and vectors: Parquet, Feather, npz (arrays ids and vectors), JSON lines, or CSV with a column
     for each number. All vectors are imported, or none: an id that the dataset lacks or that comes twice, a number that

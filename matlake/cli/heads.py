@@ -158,7 +158,8 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
     "target",
     type=ANY_PATH,
     required=True,
-    help="Write to this file: .svg or .pdf with letters, .png with 300 dots per inch; or to this folder, in all three.",
+    help="Write to this file: .svg or .pdf with editable text, or .png at 300 dpi; or to this folder, in all three "
+    "formats.",
 )
 @option(
     "--kind",
@@ -169,7 +170,7 @@ def report_command(lake: LakePath, name: str, target: Path, output: Output) -> N
 @json_option
 @click.pass_obj
 def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, output: Output) -> None:
-    """Draw plots of a head from its test rows, one column of a journal wide."""
+    """Draw plots of a head from its test rows, at the width of a journal column."""
     from matlake.regress.heads.plots import write_plots
     from matlake.store.lake import open_lake
 
@@ -192,7 +193,7 @@ def plot_command(lake: LakePath, name: str, target: Path, kind: str | None, outp
 def calibrate_command(lake: LakePath, name: str, where: str, seed: int, output: Output) -> None:
     """Fit the intervals and expected errors of a head to 20 or more labels of a new domain.
 
-    The regressor stays. Rows of compositions that it was trained on are left out. See docs/guides/heads.md.
+    The regressor stays. Rows of compositions that it was trained on are left out. See docs/guides/managing-heads.md.
     """
     from matlake.regress.heads.recalibrate_head import recalibrate_head
     from matlake.store.lake import open_lake

@@ -94,7 +94,7 @@ def import_command(
 )
 @row_options
 @device_option
-@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or actors of Ray.  [default: all cores]")
+@option("--workers", type=AT_LEAST_ONE, help="Encode with this many threads, or Ray actors.  [default: all cores]")
 @option(
     "--precision",
     type=click.Choice(["as-named", "auto"]),
@@ -107,7 +107,7 @@ def import_command(
     "--shard",
     type=job_shard,
     metavar="I/N",
-    help="Embed the share of job I of N, counted from 0: 0/8 to 7/8. In an array of Slurm (--array=0-7): "
+    help="Embed the part of job I of N, counted from 0: 0/8 to 7/8. In an array of Slurm (--array=0-7): "
     "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT.",
 )
 @json_option

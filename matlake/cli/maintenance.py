@@ -11,7 +11,7 @@ _retention_option = option(
     "--retention-hours",
     type=click.IntRange(min=0),
     default=24,
-    help="Keep files that nobody reads until they are older. 0 is safe only if no other process uses the lake.",
+    help="Keep unused files until they are older. 0 is safe only if no other process uses the lake.",
 )
 
 
@@ -21,7 +21,7 @@ _retention_option = option(
 @json_option
 @click.pass_obj
 def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, output: Output) -> int:
-    """Compare every file of the lake with its digest, and name what is damaged.
+    """Compare every file of the lake with its digest, and name damaged files.
 
     Exits with 1 when something is damaged and not repaired.
     """
@@ -36,13 +36,15 @@ def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, outp
 
 @click.command("compact", cls=Command)
 @option(
-    "--drop-unused", is_flag=True, help="Drop what belongs to contents that are in no dataset, and stale predictions."
+    "--drop-unused",
+    is_flag=True,
+    help="Drop vectors and predictions of contents that are in no dataset, and stale predictions.",
 )
 @_retention_option
 @json_option
 @click.pass_obj
 def compact_command(lake: LakePath, /, *, drop_unused: bool, retention_hours: int, output: Output) -> None:
-    """Merge small files, and remove those that nobody reads. Other processes may read and write meanwhile."""
+    """Merge small files, and remove unused ones. Other processes may read and write meanwhile."""
     from matlake.store.lake import open_lake
     from matlake.store.maintenance.compact import compact
 

@@ -37,7 +37,7 @@ _written = section("Output")
     metavar="SQL",
     help='Map only materials that satisfy this condition, such as "band_gap_eV > 0".  [default: all]',
 )
-@_rows("--max-points", type=AT_LEAST_ONE, default=100_000, help="Draw so many materials at random from more.")
+@_rows("--max-points", type=AT_LEAST_ONE, default=100_000, help="Draw at most this many materials, chosen at random.")
 @_written(
     "--output",
     "file",
@@ -54,15 +54,15 @@ _written = section("Output")
     "--structures",
     type=click.IntRange(min=0),
     default=10_000,
-    help="Put so many crystals into the file, drawn at random from more.",
+    help="Put at most this many crystals into the file, chosen at random.",
 )
 @seed_option
 @json_option
 @click.pass_obj
 def map_command(lake: LakePath, /, file: Path | None, output: Output, **request: Any) -> None:
-    """Draw a map of DATASET as a page that works offline: points, colours, crystals, search, selection.
+    """Draw a map of DATASET as a page that works offline, with colours, crystals, search and selection.
 
-    Materials whose embeddings are alike are near each other. Materials of OTHERS are placed on the map of DATASET.
+    Materials with similar embeddings are near each other. Materials of OTHERS are projected on the map of DATASET.
     """
     from matlake.maps.make import make_map
     from matlake.maps.request import MapRequest

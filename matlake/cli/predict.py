@@ -46,7 +46,7 @@ _of_the_lake = section("Rows")
 @row_options
 @as_of_option
 @_of_the_lake(
-    "--save", is_flag=True, help="Keep the predictions in the lake: the view predictions has them. New ones are added."
+    "--save", is_flag=True, help="Keep the predictions in the lake, in the view predictions. New ones are added."
 )
 @engine_options("Rows")
 @column_options("With --input")

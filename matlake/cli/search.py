@@ -59,7 +59,7 @@ def _encoder_option(function: Function) -> Function:
 @_shown(
     "--distinct",
     type=click.Choice(["formula", "structure"]),
-    help="Of neighbours with the same composition, or the same crystal, return the nearest alone.",
+    help="Of neighbours with the same composition, or the same crystal, return only the nearest.",
 )
 @_shown(
     "--approximate",
@@ -102,7 +102,7 @@ def search_command(lake: LakePath, /, output: Output, **request: Any) -> int:
 @json_option
 @click.pass_obj
 def dedupe_command(lake: LakePath, /, output: Output, **request: Any) -> None:
-    """Find near-duplicates: groups of materials whose embeddings are all within a distance of the first of each."""
+    """Find near-duplicates: groups of materials whose embeddings are within a distance of the first of each group."""
     from matlake.store.lake import open_lake
     from matlake.store.searching.dedupe import DedupeRequest, dedupe
 

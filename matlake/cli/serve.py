@@ -25,7 +25,7 @@ _limit = section("Limits of a request")
     "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="Answer requests for this host, such as the name of a proxy. Repeatable.  [default: names of loopback; any "
+    help="Answer requests for this host name, such as that of a proxy. Repeatable.  [default: names of loopback; any "
     "host if --host is another address]",
 )
 @option(
@@ -36,7 +36,7 @@ _limit = section("Limits of a request")
 @option(
     "--heads-only",
     is_flag=True,
-    help="Serve heads alone: no datasets, no SQL, no search among the materials of the lake.",
+    help="Serve only heads: no datasets, no SQL, no search among the materials of the lake.",
 )
 @_limit("--max-body", type=click.FloatRange(0.001, 1000.0), default=8.0, help="Largest body in MB.")
 @_limit("--max-rows", type=AT_LEAST_ONE, default=1000, help="Largest number of formulas or structures.")

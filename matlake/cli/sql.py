@@ -25,7 +25,7 @@ _limits = section("Limits")
     "--output",
     "target",
     type=FILE,
-    help="Write the result to this file, in the format of its ending: .csv, .tsv, .json, .jsonl, .parquet, .arrow.",
+    help="Write the result to this file, in the format of its extension: .csv, .tsv, .json, .jsonl, .parquet, .arrow.",
 )
 @_limits("--memory-limit", metavar="SIZE", help="Use at most this memory, such as 2GB.  [default: a quarter]")
 @_limits("--max-seconds", type=POSITIVE, help="Stop the query after this time.  [default: never]")

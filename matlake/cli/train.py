@@ -45,11 +45,11 @@ _model = section("Model")
 )
 @row_options
 @as_of_option
-@_data("--weights", metavar="EXPRESSION", help="Let rows count by this column or SQL expression; only ratios matter.")
+@_data("--weights", metavar="EXPRESSION", help="Weight rows by this column or SQL expression; only ratios matter.")
 @_data(
     "--uncertainty",
     metavar="EXPRESSION",
-    help="Let rows count by this column or SQL expression of standard uncertainties, in the target's unit.",
+    help="Weight rows by the standard uncertainties in this column or SQL expression, in the target's unit.",
 )
 @_model(
     "--transform",

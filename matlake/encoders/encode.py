@@ -111,11 +111,11 @@ def encode(
         errors: ``raise`` a ``NotEncodedError`` if a material has no vector; or warn, and let its row be ``nan``.
         return_failures: Return the failures as well, rather than raise or warn.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode; by default one a core. With Ray, actors; by default one for each CPU, or GPU.
+        workers: Threads that encode; by default one per core. With Ray, actors; by default one for each CPU, or GPU.
         engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster.
         address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         max_atoms: Largest cell that is encoded.
-        progress: Whether a terminal or a notebook shows how far it is; or what to report to.
+        progress: Whether a terminal or a notebook shows the progress; or what to report to.
 
     Returns:
         float32 [n, d]; and with ``return_failures`` the materials without a vector, whose rows are NaN.

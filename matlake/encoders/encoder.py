@@ -23,7 +23,7 @@ def open_encoder(
         folder: The encoder's folder.
         device: ``cpu`` or ``cuda``.
         threads: Threads inside one operator on the CPU.
-        layers: The only layers that will be used: what lies behind them is not computed. Default: all.
+        layers: The only layers that will be used: what comes after them is not computed. Default: all.
 
     Raises:
         EncoderError: The card or the file is missing, changed or refused, or needs another matlake; or the encoder is

@@ -20,7 +20,7 @@ from matlake.store.lake import Lake
 
 
 def make_map(lake: Lake, request: MapRequest, progress: Progress = SILENT) -> MapReport:
-    """Write a map of materials: points whose vectors are alike are near each other, a property colours them.
+    """Write a map of materials: points with similar vectors are near each other, and a property colours them.
 
     The same lake, request and installation give the same file. Materials without a vector are left out and named; those
     without a value of the property are grey.
@@ -28,7 +28,7 @@ def make_map(lake: Lake, request: MapRequest, progress: Progress = SILENT) -> Ma
     Args:
         lake: The lake.
         request: What to draw.
-        progress: Hears what is being done, and the number of crystals that were drawn.
+        progress: Receives what is being done, and the number of crystals that were drawn.
 
     Raises:
         EncoderError: No such encoder or layer.

@@ -36,7 +36,7 @@ def map_page(
         points: The materials.
         report: What is known of the map.
         chosen: The materials whose crystals go into the file.
-        progress: Hears the number of crystals drawn.
+        progress: Receives the number of crystals drawn.
     """
     table, colouring = report.points, report.colouring
     crystal = np.where(points.has_crystal, -2, -1).astype(np.int32)

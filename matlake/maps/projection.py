@@ -88,7 +88,7 @@ def project(
         others: Contents that are placed on them.
         projection: How.
         seed: Of what is drawn at random.
-        progress: Hears what is being done.
+        progress: Receives what is being done.
 
     Returns:
         The coordinates of those that make the axes, then of the others.

@@ -67,7 +67,7 @@ class MapRequest:
         structures: At most so many crystals in the file.
         max_points: At most so many materials, drawn at random from more.
         title: Of the page; by default the name of the dataset and of the property.
-        seed: Of all that is drawn at random.
+        seed: Seeds everything random.
     """
 
     datasets: Sequence[str]

@@ -121,7 +121,7 @@ def fine_tune(
         rows: Those to fit to, and those held out.
         learned: Name of the property, for the card.
         seed: Of the order of rows.
-        progress: Hears how many epochs are done.
+        progress: Receives how many epochs are done.
         epochs: Length of the cycle; default: that of the architecture, or ``EPOCHS``.
 
     Raises:

@@ -84,7 +84,7 @@ def save(plot: "Axes | Figure", path: str | Path) -> Path:
         path: ``.svg`` with letters that can be edited, ``.pdf`` with its fonts, or ``.png`` with 300 dots per inch.
 
     Raises:
-        PlotError: Another ending, or the file cannot be written.
+        PlotError: Another extension, or the file cannot be written.
     """
     from matplotlib.axes import Axes
 

@@ -24,7 +24,7 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         column: Column of a DataFrame that holds the materials; by default the only one.
         errors: What becomes of a material without a vector: ``raise``, or a row of ``nan`` and a warning.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode; by default one a core.
+        workers: Threads that encode; by default one per core.
 
     Attributes:
         n_features_in_: 1, or the number of columns of the DataFrame that ``fit`` was given.

@@ -14,9 +14,19 @@ import matlake
 from matlake.cli.main import COMMANDS
 
 pytest.importorskip("mkdocs", reason="needs the extra 'docs'")
+pytest.importorskip("selenium", reason="needs the extra 'dev'")
+from browser import OF_LOOKS, Page, headless_browser
 
 ELSEWHERE: Final = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|srcset|href)=\"?(https?:)?//")
 SECTIONS: Final = ["Start", "Guides", "Reference", "Science", "Inside"]
+
+KINDS: Final = ("index", "guides/search", "reference/commands", "reference/sql")
+"""A page of each kind: the first one, a guide, one made of the commands, one of tables."""
+
+PARTED: Final = """
+const options = [...document.querySelectorAll(".option")];
+return [options.length, options.filter((one) => one.getClientRects().length > 1).map((one) => one.textContent)];
+"""
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +90,27 @@ def test_the_python_reference_has_every_public_name(site: Path) -> None:
     assert set(matlake.__all__) - {"sklearn"} <= defined
     assert {"Embedder", "HeadRegressor", "Split"} <= defined
     assert {"embed", "sql", "search", "train"} <= defined  # methods of Lake as well
+
+
+def test_everybody_can_read_pages_light_and_dark_and_on_a_phone_and_no_line_parts_an_option(site: Path) -> None:
+    found: list[str] = []
+    options = 0
+    with headless_browser(1280, 900) as browser:
+        page = Page(browser)
+        for name in KINDS:
+            browser.get((site / f"{name}.html").as_uri())
+            found += [f"{name}, light: {one}" for one in page.barriers()]
+            with page.emulating(dark=True):
+                found += [f"{name}, dark: {one}" for one in page.barriers(OF_LOOKS)]
+            for width in (360, 1280):
+                with page.emulating(width=width):
+                    number, parted = page.run(PARTED)
+                    options += number
+                    found += [f"{name}, {width} pixels wide: {one} on two lines" for one in parted]
+                    if page.run("return document.documentElement.scrollWidth > innerWidth"):
+                        found.append(f"{name}, {width} pixels wide: the page is wider than the window")
+    assert options
+    assert not found
 
 
 def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def finetune(lake: Lake, request: FinetuneRequest, progress: Progress = SILENT) 
     Args:
         lake: The lake that holds the head.
         request: What to do.
-        progress: Hears what is being done.
+        progress: Receives what is being done.
 
     Raises:
         HeadError: No such head, one that is not an IR-net, or a name that cannot be given to the new one.

@@ -79,7 +79,7 @@ def train_graph_head(lake: Lake, request: TrainRequest, source: RegisteredEncode
         lake: The lake; nothing need be embedded.
         request: What to train; its model is ``fine-tune:ENCODER``.
         source: That encoder.
-        progress: Hears what is being done.
+        progress: Receives what is being done.
 
     Raises:
         TrainingError: The request asks for what a network cannot have; fewer than ``MIN_CRYSTALS`` crystals; a target

@@ -91,7 +91,7 @@ def search_model(
         name: A model, its name, or ``auto``.
         labelled: The training rows.
         seed: Decides folds, the subsample, the parameters drawn, and what models draw.
-        progress: Hears what is being tried, and the number of fits done.
+        progress: Receives what is being tried, and the number of fits done.
         budget: Bounds the search; one model is fitted in any case.
         space: The scale on which the target is fitted, and its bounds.
         blocks: Lengths of the features that make up a row, in order; default: one feature.
@@ -183,7 +183,7 @@ class CrossValidation:
         seed: Of what models draw.
         budget: Bounds the search; one model is fitted in any case.
         total: Fits expected, for ``progress``.
-        progress: Hears the number of fits done.
+        progress: Receives the number of fits done.
         space: The scale on which the target is fitted, and its bounds.
         fits: Models fitted.
         stopped_by: The limit that was reached; None so far.

@@ -59,7 +59,7 @@ def draw_plots(card: HeadCard, test: HeldOutRows, regressor: object, progress: P
         card: Of the head.
         test: The test rows.
         regressor: What was fitted.
-        progress: Hears that plots are left out.
+        progress: Receives that plots are left out.
     """
     files = rows_file(test)
     if not is_installed("matplotlib"):
@@ -125,7 +125,7 @@ def write_plots(lake: Lake, name: str, target: Path, kind: str | None = None) ->
 
     Raises:
         HeadError: See ``plot_head``.
-        PlotError: Another ending, or it cannot be written.
+        PlotError: Another extension, or it cannot be written.
         MissingExtraError: matplotlib is not installed.
     """
     require_extra("plots", "a plot")

@@ -53,7 +53,7 @@ def train(lake: Lake, request: TrainRequest, progress: Progress = SILENT) -> Tra
     Args:
         lake: The lake, with the features embedded.
         request: What to train.
-        progress: Hears what is being done, and the number of fits done in the search for model and parameters.
+        progress: Receives what is being done, and the number of fits done in the search for model and parameters.
 
     Raises:
         MatlakeError: See ``train_unsaved`` and ``save_head``.
@@ -82,7 +82,7 @@ def train_unsaved(lake: Lake, request: TrainRequest, progress: Progress = SILENT
     Args:
         lake: The lake, with the features embedded.
         request: What to train.
-        progress: Hears what is being done, and the number of fits done in the search for model and parameters.
+        progress: Receives what is being done, and the number of fits done in the search for model and parameters.
 
     Raises:
         TrainingError: The data do not allow it; see ``read_matrix``, ``parse_split``, ``Split.hold_out`` and
@@ -165,7 +165,7 @@ def train_rows(
         held_out: Which of them are trained on, and which are tested.
         features: Those of the rows, in order.
         wanted: The model, or ``auto``.
-        progress: Hears what is being done.
+        progress: Receives what is being done.
     """
     seed, split, name = request.seed, parse_split(request.split), request.name or ""
     budget, chosen = request.budget, None

@@ -63,7 +63,7 @@ def predict_dataset(
 
     Raises:
         LakeError: There is no such dataset, or the file would be in the lake.
-        SourceError: The ending of the file is not known.
+        SourceError: The extension of the file is not known.
         QueryError: ``where`` is not a predicate over ``materials``.
         HeadError: See ``open_head``; or no row has a crystal, and the head needs them; or none is embedded.
         EncoderError: See ``open_head``.

@@ -99,15 +99,15 @@ def embed(
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         device: ``cpu`` or ``cuda``.
-        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs. By default one a core. With
-            Ray, the number of actors; by default one for each CPU, or GPU, of the cluster.
+        workers: Threads that encode on a CPU; on a GPU one does, and these make its inputs. By default one per core.
+            With Ray, the number of actors; by default one for each CPU, or GPU, of the cluster.
         shard: ``i/N``: only the contents that the i-th of N jobs embeds, from 0; see ``JobShard``.
         engine: ``local``: threads of this process; or ``ray``: actors on the nodes of a Ray cluster, which must all
             reach the lake.
         address: HOST:PORT of the head of the cluster; by default ``$RAY_ADDRESS``, or else Ray is started here.
         precision: ``as-named``; or ``auto``: in int8 where that is faster here and loses nothing. Its vectors are those
             of another encoder, ``NAME-int8``, which the report names; see ``in_precision``.
-        progress: Hears the number of rows done, over all features.
+        progress: Receives the number of rows done, over all features.
 
     Raises:
         EncoderError: An encoder, layer or precision is unknown, or an encoder's file is refused.

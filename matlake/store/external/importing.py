@@ -146,7 +146,7 @@ def import_embeddings(
         vector_column: Column of vectors, or ``PREFIX*`` for a column for each number; see ``choose_vectors``.
         layer: Name of the layer; by default ``vector``, or the first one that the encoder has.
         about: What is said about the encoder, on its card.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
 
     Raises:
         SourceError: The table cannot be read or is empty, a column is not there or holds something else, an id is

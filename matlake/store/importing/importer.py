@@ -174,7 +174,7 @@ def import_table(
         structure_column: Column of structures; by default ``structure``, ``cif``, ``poscar``, … .
         id_column: Column of unique ids; by default ``material_id`` or ``id``, else ``DATASET-ROW`` is made up.
         max_atoms: Cells with more atoms become failures.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
 
     Raises:
         SourceError: The source or one of the columns is not there, or no row is a material.
@@ -221,7 +221,7 @@ def import_source(
         formula_column: Column of formulas; by default one by a usual name.
         id_column: Column of unique ids, likewise.
         started: When the import began, by ``time.monotonic``; by default now.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
         notes: What the log keeps of the commit besides.
         update: Merge the rows by id into the dataset, which is there: the properties that the source has brought to it
             before. The report is of the rows that came. None replaces.

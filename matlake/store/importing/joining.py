@@ -93,7 +93,7 @@ def join_table(
         path: A table, or any other file that can be imported.
         dataset: A dataset of the lake.
         id_column: Column of ids; by default one by a usual name.
-        progress: Hears the number of rows of the dataset that are written.
+        progress: Receives the number of rows of the dataset that are written.
 
     Raises:
         SourceError: The file or the column is not there, or no id in it is one of the dataset.
@@ -124,7 +124,7 @@ def join_source(
         dataset: A dataset of the lake.
         id_column: Column of ids; by default one by a usual name.
         started: When it began, by ``time.monotonic``; by default now.
-        progress: Hears the number of rows of the dataset that are written.
+        progress: Receives the number of rows of the dataset that are written.
 
     Raises:
         SourceError: There is no column of ids, no property, or no id is one of the dataset.

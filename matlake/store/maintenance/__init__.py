@@ -1,1 +1,1 @@
-"""Upkeep of a lake: integrity, repair, compaction, and files that nobody reads."""
+"""Upkeep of a lake: integrity, repair, compaction, and unused files."""

@@ -42,15 +42,15 @@ def check(
 
     Repairing takes damaged parts of embeddings, failures and evaluations out of their tables, because they can be made
     again; gives digests to parts of 0.1.0; goes back to the last readable state of a table whose log is damaged; and
-    removes files that nobody reads. It never removes what cannot be made again: damaged parts of datasets stay, and
+    removes unused files. It never removes what cannot be made again: damaged parts of datasets stay, and
     the report names the datasets to import again.
 
     Args:
         lake: The lake.
         repair: Repair; otherwise nothing is written.
-        retention_hours: Age from which files that nobody reads are listed or removed, in hours. Processes that read
+        retention_hours: Age from which unused files are listed or removed, in hours. Processes that read
             or write for longer would miss them.
-        progress: Hears the number of parts done.
+        progress: Receives the number of parts done.
 
     Raises:
         CommitUnknownError: It is not known whether a repair was recorded.
@@ -173,15 +173,15 @@ def _leftovers(lake: Lake, report: CheckReport, retention_hours: int, *, repair:
         if repair:
             number, size = remove_leftovers(lake, retention_hours)
             if number:
-                report.repaired.append(f"{number:,} files that nobody reads were removed, {size / 1e6:,.1f} MB")
+                report.repaired.append(f"{number:,} unused files were removed, {size / 1e6:,.1f} MB")
             return
         found = find_leftovers(lake, retention_hours)
     except LakeError as error:
-        report.notes.append(f"files that nobody reads were not looked for: {error}; {error.cli_hint}")
+        report.notes.append(f"unused files were not looked for: {error}; {error.cli_hint}")
         return
     if found:
         size = sum(leftover.size for leftover in found)
         report.notes.append(
-            f"{len(found):,} files that nobody reads, {size / 1e6:,.1f} MB, are older than {retention_hours} hours; "
+            f"{len(found):,} unused files, {size / 1e6:,.1f} MB, are older than {retention_hours} hours; "
             "`matlake compact` removes them"
         )

@@ -1,4 +1,4 @@
-"""Compaction: many small parts of a table become few, and files that nobody reads are removed.
+"""Compaction: many small parts of a table become few, and unused files are removed.
 
 Parts are merged row group by row group, so memory does not grow with the table. Merged parts take the place of the
 small ones in one commit for each partition; of two compactors that meet, one finds the small parts gone and leaves it
@@ -41,7 +41,7 @@ class CompactReport(Report):
     Attributes:
         merged: Parts that were merged.
         written: Parts that took their place.
-        removed: Files that nobody read and that were removed.
+        removed: Unused files that were removed.
         removed_bytes: Their size.
         dropped: Vectors, failures and predictions dropped because no dataset holds their content; and predictions of
             heads that are others by now, or gone.
@@ -67,7 +67,7 @@ class CompactReport(Report):
         return [
             f"merged {self.merged:,} parts into {self.written:,} in {self.seconds:.1f} s",
             *(dropped if self.dropped else []),
-            f"removed {self.removed:,} files that nobody read, {self.removed_bytes / 1e6:,.1f} MB",
+            f"removed {self.removed:,} unused files, {self.removed_bytes / 1e6:,.1f} MB",
             *(f"note: {note}" for note in self.notes),
         ]
 
@@ -81,7 +81,7 @@ def compact(
     part_bytes: int = PART_BYTES,
     progress: Progress = SILENT,
 ) -> CompactReport:
-    """Merge small parts, and remove files that nobody reads.
+    """Merge small parts, and remove unused files.
 
     Readers and writers may go on meanwhile; of several compactors at once, one merges a partition.
 
@@ -89,10 +89,10 @@ def compact(
         lake: The lake.
         drop_unused: Drop vectors, failures and predictions whose content is in no dataset, which are kept otherwise,
             because a content that comes back then costs nothing; and stale predictions.
-        retention_hours: Age from which files that nobody reads are removed, in hours. Processes that read or write
+        retention_hours: Age from which unused files are removed, in hours. Processes that read or write
             for longer would miss them.
         part_bytes: Size that parts are merged to; parts of half of it or more stay.
-        progress: Hears the number of partitions done.
+        progress: Receives the number of partitions done.
 
     Raises:
         LakeError: ``drop_unused``, and a dataset cannot be read whole.

@@ -34,7 +34,7 @@ class CheckReport(Report):
     Attributes:
         damaged: What is damaged, and still is where it was repaired in part.
         repaired: What was repaired, a line each.
-        notes: What is not damage: parts without a digest, files that nobody reads, materials without vectors.
+        notes: What is not damage: parts without a digest, unused files, materials without vectors.
         parts: Parts that were compared with their digests, or read whole.
         bytes: Their size.
         seconds: Wall time.

@@ -40,7 +40,7 @@ class DedupeRequest:
     """What to look for near-duplicates in.
 
     Attributes:
-        feature: ``NAME@LAYER``; several layers count alike, see ``Index``.
+        feature: ``NAME@LAYER``; several layers have equal weight, see ``Index``.
         distance: Largest distance of two near-duplicates, in the unit of the layer; by default a ten-thousandth of the
             root mean square distance of two materials.
         dataset: Only materials of this dataset.
@@ -142,7 +142,7 @@ def dedupe(lake: Lake, request: DedupeRequest, progress: Progress = SILENT) -> D
     Args:
         lake: The lake.
         request: What to look for.
-        progress: Hears the number of vectors compared.
+        progress: Receives the number of vectors compared.
 
     Raises:
         EncoderError: No such encoder or layer.

@@ -31,7 +31,7 @@ class DiverseRequest:
     """What to select from.
 
     Attributes:
-        feature: ``NAME@LAYER``; several layers count alike, see ``Index``.
+        feature: ``NAME@LAYER``; several layers have equal weight, see ``Index``.
         n: Materials wanted.
         dataset: Only materials of this dataset.
         where: Only materials that this SQL predicate over ``materials`` selects.
@@ -92,7 +92,7 @@ def diverse(lake: Lake, request: DiverseRequest, progress: Progress = SILENT) ->
     Args:
         lake: The lake.
         request: What to select from.
-        progress: Hears the number of materials chosen.
+        progress: Receives the number of materials chosen.
 
     Raises:
         EncoderError: No such encoder or layer.

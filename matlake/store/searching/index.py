@@ -40,9 +40,9 @@ _SPARSE: Final = 0.3
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Index:
-    """Embeddings at hand, with the materials that have them. Safe to use from several threads.
+    """Embeddings in memory, with the materials that have them. Safe to use from several threads.
 
-    They are of one layer, or of several side by side, which then count alike (``JoinedLayers``). Those of large layers
+    They are of one layer, or of several side by side, with equal weight (``JoinedLayers``). Those of large layers
     are mapped from a file, which the operating system may drop from memory and read again.
 
     Attributes:
@@ -246,7 +246,7 @@ class Index:
 
 @reads_what_is_sound
 def open_index(lake: Lake, feature: str, *, approximate: bool = False) -> Index:
-    """Bring the embeddings of a layer or several to hand, and which materials have all of them.
+    """Load the embeddings of one layer or several, with the materials that have all of them.
 
     Args:
         lake: The lake.

@@ -49,7 +49,7 @@ def fetch(client: Client, file: RemoteFile, folder: Path, progress: Progress) ->
         client: Asks the server.
         file: What to download.
         folder: Where to.
-        progress: Hears how far it is.
+        progress: Receives how far it is.
 
     Raises:
         SourceError: The server cannot be reached or refuses, sends a web page, cuts off again and again, or sends

@@ -109,7 +109,7 @@ class Client:
     Args:
         credential: A header for its host alone, over HTTPS alone.
         interval_s: Least time between two requests, in seconds.
-        note: Hears of long pauses.
+        note: Receives a line about each long pause.
         wait: Waits for a number of seconds.
         clock: Returns the time in seconds.
     """

@@ -91,7 +91,7 @@ def import_named(
         formula_column: Column of formulas; by default that of the source.
         id_column: Column of unique ids, likewise.
         max_atoms: Cells with more atoms become failures.
-        progress: Hears the number of rows.
+        progress: Receives the number of rows.
         client: Makes the client that asks the server.
 
     Raises:

@@ -51,7 +51,7 @@ class Fetch:
             interrupted import is taken up; it goes after the commit.
         before: What the dataset remembers of the same source; None for a first import.
         max_atoms: Larger cells become failures.
-        progress: Hears the number of rows done, and notes.
+        progress: Receives the number of rows done, and notes.
         client: Makes the client that asks the server; tests give one that does not wait.
     """
 

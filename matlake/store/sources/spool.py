@@ -92,7 +92,7 @@ class Spool:
         Args:
             first: The cursor of the first page.
             read: Receives the page of a cursor.
-            progress: Hears the number of records.
+            progress: Receives the number of records.
 
         Raises:
             SourceError: A page cannot be received, or pages come again and again.

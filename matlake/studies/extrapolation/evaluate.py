@@ -103,7 +103,7 @@ def evaluate_extrapolation(
         request: What to evaluate.
         networks: Networks besides those that the request names.
         training_contents: What encoders were trained on, by their sha256, besides what the request's tables say.
-        progress: Hears what is being done, and the number of measurements made, and expected.
+        progress: Receives what is being done, and the number of measurements made, and expected.
 
     Raises:
         TrainingError: An unknown split, model or column, features that are not embedded, or rows that allow no split.

@@ -134,11 +134,11 @@ class ExtrapolationRequest:
         starts: Whether networks start from ``scratch``, from the encoder's weights (``fine-tune``), or both.
         epochs: Most epochs of a network; None for the usual ones.
         device: Torch device of networks.
-        training_tables: Tables or datasets that encoders were trained on, to know which tested rows leak.
+        training_tables: Tables or datasets that encoders were trained on, to find leaked test rows.
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         seeds: How many seeds, from 0.
-        network_seeds: With how many of them networks are trained; None for all. What was measured with others is shown.
+        network_seeds: With how many of these networks are trained; None for all. Earlier results with others are shown.
         transform: ``none``, ``log`` or ``sqrt``: what heads and networks learn in place of the target. Errors are in
             its unit all the same.
         parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.

@@ -76,7 +76,7 @@ class Task:
 
     Attributes:
         split: As typed, in one spelling.
-        seed: Of all that is drawn.
+        seed: Seeds everything random.
         held: The rows.
         continuity: What the training rows hold of each tested row.
         digest: Of rows and seed.
@@ -137,7 +137,7 @@ def make_task(rows: StudyRows, split: Split, seed: int, few: int, undated: Seque
     Args:
         rows: The rows.
         split: The split.
-        seed: Of all that is drawn.
+        seed: Seeds everything random.
         few: Training rows from which an element or motif counts as known.
         undated: Encoders whose training table is not given: a split by time says what they may have been trained on.
 

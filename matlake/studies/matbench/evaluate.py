@@ -89,7 +89,7 @@ def evaluate_matbench(lake: Lake, request: MatbenchRequest, progress: Progress =
     Args:
         lake: The lake.
         request: What to evaluate.
-        progress: Hears what is being done, and the number of folds done, and expected.
+        progress: Receives what is being done, and the number of folds done, and expected.
 
     Raises:
         TrainingError: An unknown task, split or model, or rows that do not allow it.
@@ -140,7 +140,7 @@ class _FoldTrainer:
         rows: Of the task.
         features: As resolved.
         fold: What is held out.
-        progress: Hears what is being done.
+        progress: Receives what is being done.
     """
 
     lake: Lake

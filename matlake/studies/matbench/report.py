@@ -84,7 +84,7 @@ class MatbenchReport:
         failed: Of the rows, those that are not valid materials; they are trained and tested on nowhere.
         features: ``NAME@LAYER`` of each.
         model: As asked for.
-        seed: Of all that is drawn, but for folds.
+        seed: Seeds everything random except folds.
         level: Share of values that intervals are meant to hold.
         kinds: One report for each kind of folds.
         published: The best published results on the public folds, best first; none unless the rows are theirs.

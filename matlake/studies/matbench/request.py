@@ -36,7 +36,7 @@ class MatbenchRequest:
         splits: ``public``, ``clusters``, or splits as typed for ``train``; by default the first two and those of the
             task.
         fits: Bounds the model search of each fold.
-        seed: Of all that is drawn, but for folds.
+        seed: Seeds everything random except folds.
         name: Of the evaluation: a later one of the same name resumes it; by default the task's.
         seconds: Time after which no fold is begun; None for no limit.
     """

@@ -65,7 +65,7 @@ def import_task(lake: Lake, task: MatbenchTask, data: Path, progress: Progress =
         lake: Gets the dataset; one of the name is replaced.
         task: What is predicted.
         data: JSON as Matbench has it, Parquet, CSV, or whatever else ``import`` reads.
-        progress: Hears the number of rows done.
+        progress: Receives the number of rows done.
 
     Raises:
         SourceError: The file is missing or not of these kinds, has no column of the target, or no crystals where the

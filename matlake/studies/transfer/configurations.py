@@ -112,7 +112,7 @@ class TransferRequest:
         folds: Of the cross-validation of what was chosen; 0 for none.
         curves: Whether to measure learning curves.
         seconds: Time after which nothing is begun; None for no limit.
-        seed: Of all that is drawn.
+        seed: Seeds everything random.
     """
 
     targets: tuple[str, ...] = ()

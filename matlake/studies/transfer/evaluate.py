@@ -96,7 +96,7 @@ def evaluate_transfer(
     Args:
         lake: The lake.
         request: What to evaluate.
-        progress: Hears what is being done, and the number of measurements made, and expected.
+        progress: Receives what is being done, and the number of measurements made, and expected.
 
     Raises:
         TrainingError: An unknown configuration, target or source, or no target that can be evaluated.

@@ -87,7 +87,7 @@ class TrialRunner:
         reader: Of features.
         fitter: Of regressors and networks.
         target: The rows.
-        seed: Of all that is drawn.
+        seed: Seeds everything random.
     """
 
     runner: Runner

@@ -1,4 +1,4 @@
-"""The table "cases → right" of docs/reference/import.md, and what the databases hold."""
+"""The table of formulas in docs/reference/import.md, and what the databases hold."""
 
 import math
 from collections.abc import Callable
