@@ -224,7 +224,7 @@ class Head(Report):
         Args:
             n: Number of materials, to be measured together.
             purpose: ``value``: find wanted values, by default the highest; ``uncertainty``: improve the head;
-                ``diversity``: explore far from all measured materials.
+                ``diversity``: explore far from all training materials.
             minimise: Find the lowest values.
             near: Find values near this one, in the target's unit.
             between: Find values in this range, in the target's unit.

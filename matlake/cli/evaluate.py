@@ -123,7 +123,7 @@ def evaluate_command() -> None:
 @option("--epochs", type=AT_LEAST_ONE, help="Train networks for at most this many epochs.")
 @device_option
 @option("--seeds", type=AT_LEAST_ONE, default=3, show_default=True, help="Repeat with this many seeds.")
-@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with this many of these seeds.  [default: all]")
+@option("--network-seeds", type=_NOT_NEGATIVE, help="Train networks with this many of the seeds.  [default: all]")
 @option(
     "--parameters",
     type=click.Choice(["chosen", "default"]),
@@ -136,7 +136,7 @@ def evaluate_command() -> None:
     type=AT_LEAST_ONE,
     default=10,
     show_default=True,
-    help="Count an element as known if this many training rows contain it.",
+    help="Count an element as known if at least this many training rows contain it.",
 )
 @option(
     "--training-table",
@@ -151,8 +151,8 @@ def evaluate_command() -> None:
     type=click.Choice(["labels", "contents", "report"]),
     default="labels",
     show_default=True,
-    help="Refuse to run if an encoder may know the tested values (labels) or compositions (contents), or only report "
-    "it.",
+    help="Leave out methods with an encoder that may have been trained on the tested values (labels) or compositions "
+    "(contents), or only report it.",
 )
 @row_options
 @study_options("extrapolation")

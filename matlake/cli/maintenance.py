@@ -11,7 +11,7 @@ _retention_option = option(
     "--retention-hours",
     type=click.IntRange(min=0),
     default=24,
-    help="Keep unused files until they are older. 0 is safe only if no other process uses the lake.",
+    help="Keep unused files for this many hours. 0 is safe only if no other process uses the lake.",
 )
 
 
@@ -38,7 +38,7 @@ def check_command(lake: LakePath, /, *, repair: bool, retention_hours: int, outp
 @option(
     "--drop-unused",
     is_flag=True,
-    help="Drop vectors and predictions of contents that are in no dataset, and stale predictions.",
+    help="Drop vectors, failures and predictions of contents that are in no dataset, and stale predictions.",
 )
 @_retention_option
 @json_option

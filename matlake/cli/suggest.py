@@ -19,7 +19,7 @@ _goal = section("With --for value")
     type=click.Choice(["value", "uncertainty", "diversity"]),
     default="value",
     help="Find wanted values, improve the head where its expected errors are largest, or explore far from all "
-    "measured materials.",
+    "training materials.",
 )
 @_goal("--maximise", is_flag=True, help="Find the highest values. The default.")
 @_goal("--minimise", is_flag=True, help="Find the lowest values.")

@@ -49,7 +49,8 @@ _model = section("Model")
 @_data(
     "--uncertainty",
     metavar="EXPRESSION",
-    help="Weight rows by the standard uncertainties in this column or SQL expression, in the target's unit.",
+    help="Weight rows by the standard uncertainties in this column or SQL expression, in the target's unit: the "
+    "larger, the less a row counts.",
 )
 @_model(
     "--transform",

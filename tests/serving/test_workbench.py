@@ -77,7 +77,7 @@ def test_a_pasted_list_is_predicted_sorted_and_saved(page: Workbench, bench: Run
         f"{'near' if expected[3]['ood_score'] <= 1 else 'edge' if expected[3]['ood_score'] <= 2 else 'far'} "
         f"({expected[3]['ood_score']:.2f})"
     )
-    assert plutonium[headings.index("Nearest known material")].startswith(expected[3]["nearest"][0]["formula"])
+    assert plutonium[headings.index("Nearest training material")].startswith(expected[3]["nearest"][0]["formula"])
     page.find("table-csv").click()
     rows = list(csv.DictReader(io.StringIO(saved(downloads, "predictions-gap.csv", page))))
     assert [row["input"] for row in rows] == ["GaN", "Unobtainium", "BaZrS3", "NaCl", "PuN", "'=1+1"]

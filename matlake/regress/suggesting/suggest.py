@@ -59,7 +59,7 @@ class SuggestRequest:
         head: Name of the head.
         n: Number of materials.
         purpose: ``value``: find materials with the values that are wanted; ``uncertainty``: improve the head where its
-            expected errors are largest; ``diversity``: explore far from all measured materials.
+            expected errors are largest; ``diversity``: explore far from all training materials.
         goal: Which values are wanted, for ``value``.
         dataset: Only materials of this dataset.
         where: Only materials that this SQL predicate selects.

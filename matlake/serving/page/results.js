@@ -39,7 +39,7 @@ function columnsOf(head, items) {
         },
     { title: "Applicability domain", name: "domain", key: (item) => item.prediction.ood_score, cell: domainCell },
     { title: "Low-confidence reasons", name: "reasons", long: true, key: (item) => warningsOf(item).length, cell: (item) => warningsOf(item).join("; ") },
-    { title: "Nearest known material", name: "nearest", key: (item) => nearestOf(item)?.distance ?? null, cell: (item) => nearestCell(item, head) },
+    { title: "Nearest training material", name: "nearest", key: (item) => nearestOf(item)?.distance ?? null, cell: (item) => nearestCell(item, head) },
   ];
   return columns.filter(Boolean);
 }

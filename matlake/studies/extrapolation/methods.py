@@ -138,7 +138,8 @@ class ExtrapolationRequest:
         dataset: Only this dataset.
         where: Only rows of ``materials`` that this SQL predicate selects.
         seeds: How many seeds, from 0.
-        network_seeds: With how many of these networks are trained; None for all. Earlier results with others are shown.
+        network_seeds: How many of the seeds networks are trained with; None for all. Earlier results with others are
+            shown.
         transform: ``none``, ``log`` or ``sqrt``: what heads and networks learn in place of the target. Errors are in
             its unit all the same.
         parameters: ``CHOSEN`` by cross-validation on training rows, or the catalogue's ``DEFAULT``.
