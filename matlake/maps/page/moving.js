@@ -1,5 +1,5 @@
 // While a map is moved, as many points are drawn as there is time for; all of them again when it rests.
-// Without a graphics card 100,000 points take half a second, which is too long for each movement of the hand.
+// Without a graphics card 100,000 points take up to half a second, which is too long for each movement of the hand.
 
 const FRAME_MS = 30; // that drawing may take while the map moves
 const FEW = 5000; // points that are always drawn
@@ -30,27 +30,25 @@ export function thinWhileMoving(plot, total) {
   if (total <= FEW || sceneOf(plot) === null) return;
   const share = Math.max(FRAME_MS / measured(plot), FEW / total);
   if (share >= 1) return;
-  const first = (rows) => (Array.isArray(rows) ? rows.slice(0, Math.ceil(share * rows.length)) : rows);
-  let whole = null; // what is to be drawn again
+  const undo = []; // what draws all of them again
   let rest = null;
 
   function thin() {
     const scene = sceneOf(plot);
-    if (whole !== null || scene === null) return;
-    const { groups } = scene.scatter2d;
-    const { selectBatch, unselectBatch } = scene;
-    whole = { groups, counts: groups.map((group) => group?.count), scene, selectBatch, unselectBatch };
-    for (const group of groups) if (group) group.count = Math.ceil(share * group.count);
-    scene.selectBatch = selectBatch.map(first);
-    scene.unselectBatch = unselectBatch.map(first);
+    if (undo.length > 0 || scene === null) return;
+    const take = (holder, key, less) => {
+      const all = holder[key];
+      holder[key] = less;
+      undo.push(() => { if (holder[key] === less) holder[key] = all; }); // unless plotly has put something else there
+    };
+    for (const group of scene.scatter2d.groups) if (group) take(group, "count", Math.ceil(share * group.count));
+    for (const batch of [scene.selectBatch, scene.unselectBatch]) {
+      batch.forEach((rows, place) => { if (rows) take(batch, place, rows.slice(0, Math.ceil(share * rows.length))); });
+    }
   }
 
   function restore() {
-    if (whole === null) return;
-    const { groups, counts, scene, selectBatch, unselectBatch } = whole;
-    groups.forEach((group, place) => { if (group) group.count = counts[place]; });
-    Object.assign(scene, { selectBatch, unselectBatch });
-    whole = null;
+    for (const step of undo.splice(0)) step();
   }
 
   // in the phase that comes before plotly hears of it, which draws once more when a drag ends
