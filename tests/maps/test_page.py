@@ -233,10 +233,14 @@ SPY = """
 const scene = document.getElementById('map')._fullLayout._plots.xy._scene, draw = scene.draw;
 const lengths = (batch) => batch.reduce((sum, rows) => sum + (rows?.length ?? 0), 0);
 const counts = () => scene.scatter2d.groups.reduce((sum, group) => sum + group.count, 0);
-window.drawn = [];
-scene.draw = () => { drawn.push(lengths(scene.selectBatch) + lengths(scene.unselectBatch) || counts()); draw(); };
+[window.drawn, window.chosen] = [[], []];
+scene.draw = () => {
+  chosen.push(lengths(scene.selectBatch));
+  drawn.push(chosen.at(-1) + lengths(scene.unselectBatch) || counts());
+  draw();
+};
 """
-"""Notes how many points are drawn each time: selected ones and others, or all alike."""
+"""Notes how many points are drawn each time, selected ones and others or all alike; and how many selected ones."""
 
 
 def drawn(shown: MapPage) -> list[int]:
@@ -251,8 +255,10 @@ def picture(shown: MapPage) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("query", ["", "12"])
-def test_fewer_of_many_points_are_drawn_while_the_map_moves_and_all_when_it_rests(crowded: MapPage, query: str) -> None:
+@pytest.mark.parametrize(("query", "found"), [("", 0), ("1999", 12)])
+def test_fewer_of_many_points_are_drawn_while_the_map_moves_and_all_when_it_rests(
+    crowded: MapPage, query: str, found: int
+) -> None:
     crowded.find("query").clear()
     crowded.find("query").send_keys(f"{query}\n")
     crowded.wait(lambda: crowded.text("selected-title").startswith("Nothing") == (not query))
@@ -269,6 +275,7 @@ def test_fewer_of_many_points_are_drawn_while_the_map_moves_and_all_when_it_rest
     ActionChains(crowded.browser).scroll_from_origin(ScrollOrigin.from_element(plot), 0, -200).perform()
     crowded.wait(lambda: drawn(crowded)[-1:] == [MANY])
     assert 5000 <= min(drawn(crowded)) < MANY
+    assert set(crowded.run("return chosen")) == {found}, "a few selected points do not vanish"
     assert_all_are_there(crowded)
     assert complaints(crowded.browser) == []
 

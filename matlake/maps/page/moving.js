@@ -3,6 +3,7 @@
 
 const FRAME_MS = 30; // that drawing may take while the map moves
 const FEW = 5000; // points that are always drawn
+const FEW_ALIKE = 500; // likewise, of one colour or of a selection
 const REST_MS = 250; // after the last turn of the wheel; plotly is done with it by then
 
 /** Return plotly's drawing of the points, or null: it is no part of its interface, and another version may have none. */
@@ -30,6 +31,7 @@ export function thinWhileMoving(plot, total) {
   if (total <= FEW || sceneOf(plot) === null) return;
   const share = Math.max(FRAME_MS / measured(plot), FEW / total);
   if (share >= 1) return;
+  const fewer = (count) => Math.max(Math.ceil(share * count), Math.min(count, FEW_ALIKE));
   const undo = []; // what draws all of them again
   let rest = null;
 
@@ -41,9 +43,9 @@ export function thinWhileMoving(plot, total) {
       holder[key] = less;
       undo.push(() => { if (holder[key] === less) holder[key] = all; }); // unless plotly has put something else there
     };
-    for (const group of scene.scatter2d.groups) if (group) take(group, "count", Math.ceil(share * group.count));
+    for (const group of scene.scatter2d.groups) if (group) take(group, "count", fewer(group.count));
     for (const batch of [scene.selectBatch, scene.unselectBatch]) {
-      batch.forEach((rows, place) => { if (rows) take(batch, place, rows.slice(0, Math.ceil(share * rows.length))); });
+      batch.forEach((rows, place) => { if (rows) take(batch, place, rows.slice(0, fewer(rows.length))); });
     }
   }
 
