@@ -172,7 +172,7 @@ class StreamedLayer:
     def _materials(self, contents: NDArray[np.uint64], selected: str | None) -> dict[str, list[tuple[str, str, str]]]:
         """Return dataset, id and formula of the materials that have some contents, by content."""
         content = CONTENT_KEYS[self.card.input]
-        wanted = pa.table({"wanted": strings(words_as_text(np.unique(contents, axis=0)))})
+        wanted = pa.table({"wanted": strings(words_as_text(contents))})
         self.connection.register("contents", wanted)
         rows = self.connection.sql(
             f"SELECT * FROM (SELECT {content}, dataset, material_id, formula FROM {selected or _EVERYTHING}) "
