@@ -32,7 +32,7 @@ FEATURE = f"{ENCODER}@13"  # 128 wide: tests stay quick
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each worker of pytest-xdist cores of its own: threads that spin as they wait for one cost a quarter."""
+    """Give each worker of pytest-xdist its own cores: threads that spin while they wait for one waste a quarter."""
     worker = getattr(config, "workerinput", None)
     if worker is not None and hasattr(os, "sched_setaffinity"):
         cores, number = sorted(os.sched_getaffinity(0)), int(worker["workerid"].removeprefix("gw"))

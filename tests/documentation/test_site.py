@@ -14,8 +14,6 @@ import matlake
 from matlake.cli.main import COMMANDS
 
 pytest.importorskip("mkdocs", reason="needs the extra 'docs'")
-pytest.importorskip("selenium", reason="needs the extra 'dev'")
-from browser import OF_LOOKS, Page, headless_browser
 
 ELSEWHERE: Final = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|srcset|href)=\"?(https?:)?//")
 SECTIONS: Final = ["Start", "Guides", "Reference", "Science", "Inside"]
@@ -93,6 +91,9 @@ def test_the_python_reference_has_every_public_name(site: Path) -> None:
 
 
 def test_everybody_can_read_pages_light_and_dark_and_on_a_phone_and_no_line_parts_an_option(site: Path) -> None:
+    pytest.importorskip("selenium", reason="needs the extra 'dev'")
+    from browser import OF_LOOKS, Page, headless_browser
+
     found: list[str] = []
     options = 0
     with headless_browser(1280, 900) as browser:

@@ -6,7 +6,7 @@ const FEW = 5000; // points that are always drawn
 const FEW_ALIKE = 500; // likewise, of one colour or of a selection
 const REST_MS = 250; // after the last turn of the wheel; plotly is done with it by then
 
-/** Return plotly's drawing of the points, or null: it is no part of its interface, and another version may have none. */
+/** Return plotly's drawing of the points, or null: its public interface lacks it, and another version may as well. */
 function sceneOf(plot) {
   const scene = plot._fullLayout?._plots?.xy?._scene;
   return scene?.scatter2d?.groups && scene.selectBatch && scene.unselectBatch ? scene : null;
